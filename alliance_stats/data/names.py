@@ -1,0 +1,66 @@
+"""The names of a table's columns: stray spaces, doubles, and from the file's names to the study's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+
+from alliance_stats.errors import DataError
+
+
+def plain_names(names: Iterable[object]) -> tuple[list[str], list[str]]:
+    """Names without stray spaces and byte-order mark, and a sentence for each column that had no name.
+
+    Raises DataError where two columns bear the same name.
+    """
+    stripped = [str(name).strip().removeprefix("\ufeff").strip() for name in names]
+    plain = [name or f"unnamed_{position}" for position, name in enumerate(stripped, start=1)]
+    notes = [
+        f"Column {position} has no name in the file and is called 'unnamed_{position}'."
+        for position, name in enumerate(stripped, start=1)
+        if not name
+    ]
+    refuse_doubles(plain, "give each column of the file its own name")
+    return plain, notes
+
+
+def renamed(names: Sequence[str], rename: Mapping[str, str] | None) -> list[str]:
+    """The study's names of the file's columns; a name that the file lacks is a DataError."""
+    wanted = {old.strip(): new for old, new in (rename or {}).items()}
+    absent = [old for old in wanted if old not in names]
+    if absent:
+        hints = "".join(suggestion(old, names) for old in absent)
+        raise DataError(
+            f"rename: the file has no column {', '.join(map(repr, absent))}{hints}; "
+            f"its columns are {', '.join(map(repr, names))}"
+        )
+    study = [wanted.get(name, name) for name in names]
+    refuse_doubles(study, "choose other names in rename=")
+    return study
+
+
+def refuse_doubles(names: Sequence[str], advice: str) -> None:
+    """Raise DataError where a name is borne by several columns, saying by which."""
+    doubles = [name for name, count in Counter(names).items() if count > 1]
+    if doubles:
+        places = "; ".join(
+            f"{double!r} (columns {', '.join(str(i) for i, name in enumerate(names, 1) if name == double)})"
+            for double in doubles
+        )
+        raise DataError(f"duplicated column names: {places}; {advice}")
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The name most like the one asked for, whatever its capitals; None if none is alike."""
+    by_small: dict[str, str] = {}
+    for candidate in names:
+        by_small.setdefault(candidate.casefold(), candidate)
+    found = get_close_matches(name.casefold(), list(by_small), n=1, cutoff=0.6)
+    return by_small[found[0]] if found else None
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """ ", did you mean 'x'?" where a name is alike, else nothing."""
+    match = closest(name, names)
+    return f" (did you mean {match!r} for {name!r}?)" if match else ""

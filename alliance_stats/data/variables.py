@@ -1,0 +1,116 @@
+"""The declaration of a variable, from which the schema and the codebook both come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alliance_stats.errors import DataError
+
+Kind = Literal["identifier", "level", "number"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column of a study's data: what it means and which values it may hold.
+
+    A variable with `levels` is categorical text; a key without `levels`, `range` and `integer` is an
+    identifier (text or number, kept as it comes); everything else is a number.
+
+    Parameters
+    ----------
+    name : str
+        The column's name.
+    meaning : str
+        What was measured, in words; printed in the codebook.
+    key : bool
+        Whether the column, with the other keys, identifies a row. A key is never missing.
+    range : (float, float), optional
+        The smallest and the largest possible value, both allowed, in `unit`.
+    levels : tuple of str, optional
+        The allowed categories, in the order in which they are to be shown.
+    unit : str
+        Unit of measurement, such as "points" or "weeks".
+    optional : bool
+        Whether the whole column may be absent.
+    integer : bool
+        Whether only whole numbers are allowed.
+    missing : bool
+        Whether single values may be missing.
+
+    Raises
+    ------
+    DataError
+        If the declaration contradicts itself.
+
+    Examples
+    --------
+    >>> Variable("pain", "average pain of the last week", range=(0, 10), unit="points").kind
+    'number'
+    >>> Variable("arm", "randomised treatment", levels=("exercise", "advice")).kind
+    'level'
+    >>> Variable("patient", "pseudonym", key=True).required
+    True
+    """
+
+    name: str
+    meaning: str
+    key: bool = False
+    range: tuple[float, float] | None = None
+    levels: tuple[str, ...] | None = None
+    unit: str = ""
+    optional: bool = False
+    integer: bool = False
+    missing: bool = True
+
+    def __post_init__(self) -> None:
+        fault = _range_fault(self) or _levels_fault(self)
+        if fault:
+            raise DataError(f"variable {self.name!r}: {fault}")
+
+    @property
+    def kind(self) -> Kind:
+        """How the column is read: "identifier", "level" or "number"."""
+        if self.levels is not None:
+            return "level"
+        if self.key and self.range is None and not self.integer:
+            return "identifier"
+        return "number"
+
+    @property
+    def required(self) -> bool:
+        """Whether every row must hold a value."""
+        return self.key or not self.missing
+
+
+def _range_fault(variable: Variable) -> str:
+    if variable.range is None:
+        return ""
+    low, high = variable.range
+    if not low <= high:
+        return f"range={variable.range} has no value in it; give (smallest, largest)"
+    return ""
+
+
+def _levels_fault(variable: Variable) -> str:
+    levels = variable.levels
+    if levels is None:
+        return ""
+    if not isinstance(levels, tuple) or not levels or not all(isinstance(level, str) for level in levels):
+        return f'levels={levels!r} is not a tuple of texts; give levels=("first", "second")'
+    if variable.range is not None or variable.integer:
+        return "levels= makes it categorical, so range= and integer= cannot be given too"
+    if any(level != level.strip() or not level for level in levels):
+        return f"levels={levels!r} hold an empty text or stray spaces, which no checked value can equal"
+    repeated = [level for level, count in Counter(levels).items() if count > 1]
+    return f"levels= names {', '.join(map(repr, repeated))} more than once" if repeated else ""
+
+
+def check_declarations(variables: Sequence[Variable]) -> None:
+    """Refuse a list of variables in which a name is declared twice (DataError)."""
+    names = Counter(variable.name for variable in variables)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        raise DataError(f"variables declared more than once: {', '.join(map(repr, repeated))}")

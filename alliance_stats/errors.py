@@ -1,0 +1,45 @@
+"""The errors of the package: one small tree, so that a caller can catch what it can mend.
+
+Every message names the column or argument, says what was found there, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+class AllianceError(Exception):
+    """Base of every error that alliance_stats raises on purpose."""
+
+
+class DataError(AllianceError):
+    """The data do not hold what the analysis needs (columns, types, ranges, keys)."""
+
+
+class FormulaError(AllianceError):
+    """A formula cannot be read, or asks for something outside the closed list of functions."""
+
+
+class ConvergenceError(AllianceError):
+    """An estimate could not be found, so no number is given."""
+
+
+class TargetError(AllianceError):
+    """A printed number is missing, malformed or names a result that the study does not have."""
+
+
+def require_columns(have: Iterable[Any], wanted: Iterable[str], where: str) -> None:
+    """DataError naming the absent columns, with the nearest of those that exist.
+
+    >>> require_columns(["pain", "arm"], ["pian"], "Centre")
+    Traceback (most recent call last):
+    alliance_stats.errors.DataError: Centre: no column 'pian' (did you mean 'pain'?); columns: pain, arm
+    """
+    names = [str(name) for name in have]
+    absent = [name for name in wanted if name not in names]
+    if absent:
+        near = {name: get_close_matches(name, names, n=1) for name in absent}
+        hints = [f"'{n}'" + (f" (did you mean '{near[n][0]}'?)" if near[n] else "") for n in absent]
+        raise DataError(f"{where}: no column {', '.join(hints)}; columns: {', '.join(names)}")
