@@ -42,7 +42,7 @@ class Model(Protocol):
         """Fit to data; the data are left as they are."""
 
     def _predict(self, result: Result, frame: pd.DataFrame) -> pd.DataFrame:
-        """Columns ``fitted`` and, where they exist, ``std_error`` for prepared rows."""
+        """Columns ``fitted std_error df`` for prepared rows, missing where the data cannot speak."""
 
     def _simulate(self, result: Result, rng: np.random.Generator, n: int) -> np.ndarray:
         """New responses from the fitted model, shape (n, rows)."""

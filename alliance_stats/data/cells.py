@@ -85,12 +85,12 @@ def _refuse_other_decimal_mark(texts: dict[str, pd.Series], decimal: str | None)
     columns = ", ".join(repr(name) for name in wrong)
     if decimal == ",":
         raise DataError(
-            f'decimal points in {columns}, although decimal="," was given; '
+            f'decimal points in columns {columns}, although decimal="," was given; '
             "write every number of the file with the same decimal mark"
         )
     mixed = [name for name, found in wrong.items() if len(found) > 1]
     raise DataError(
-        f'numbers with a comma in {columns}, such as {_example(texts[next(iter(wrong))])!r}; pass decimal="," '
+        f'numbers with a comma in columns {columns}, such as {_example(texts[next(iter(wrong))])!r}; pass decimal="," '
         'if the comma is the decimal mark, or decimal="." to keep these columns as text'
         + (f"; {', '.join(map(repr, mixed))} mix commas and points: use one mark in the file" if mixed else "")
     )

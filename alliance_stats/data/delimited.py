@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _read(path: Path, encoding: str | None, decimal: str | None, delimiters: str
 
 
 def _decode(content: bytes, encoding: str | None) -> str:
-    if encoding is None and b"\0" in content:
+    if encoding is None and (b"\0" in content or content.startswith(_UTF16_MARKS)):
         raise _binary(content)
     try:
         text = content.decode(encoding or "utf-8").removeprefix("\ufeff")
@@ -76,11 +77,12 @@ def _delimiter(text: str, delimiters: str) -> str:
 
     def evenness(delimiter: str) -> tuple[bool, int]:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        try:
-            counts = [len(record) for record in islice(reader, _SNIFFED_RECORDS) if record]
-        except csv.Error:  # a quote that never closes under this separator; reading it for good says where
-            return False, 0
-        return counts[0] > 1 and len(set(counts)) == 1, counts[0]
+        counts: list[int] = []
+        # A quote that never closes ends the count here; reading the records in earnest says in which line.
+        with suppress(csv.Error):
+            counts.extend(len(record) for record in islice(reader, _SNIFFED_RECORDS) if record)
+        names = counts[0] if counts else 0
+        return names > 1 and len(set(counts)) == 1, names
 
     return max(delimiters, key=evenness)
 

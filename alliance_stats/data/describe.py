@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.data.names import refuse_doubles, suggestion
 from alliance_stats.errors import DataError
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 MISSING_GROUP = "(missing)"
 STATISTICS = ("n", "missing", "mean", "sd", "skew", "minimum", "maximum", "at_maximum", "scale_maximum")
@@ -89,21 +92,103 @@ def _is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _refuse(
-    frame: pd.DataFrame, groupers: Sequence[str], chosen: Sequence[str], maximum: Mapping[str, float]
-) -> None:
+def _refuse(frame: pd.DataFrame, groupers: Sequence[str], chosen: Sequence[str], maximum: Mapping[str, float]) -> None:
+    if frame.empty:
+        raise DataError("describe: the table has no rows")
     names = [str(name) for name in frame.columns]
     refuse_doubles(names, "rename them before describing")
-    for argument, wanted, present in (
-        ("by", groupers, names),
-        ("columns", chosen, names),
-        ("maximum", list(maximum), list(chosen)),
-    ):
-        absent = [name for name in wanted if name not in present]
-        if absent:
-            hints = "".join(suggestion(name, present) for name in absent)
-            raise DataError(
-                f"describe: {argument}= names {', '.join(map(repr, absent))}, which is not among "
-                f"{', '.join(map(repr, present))}{hints}"
-            )
-    ...
+    refuse_doubles(groupers, "name each column once in by=")
+    _refuse_absent("by", groupers, names)
+    _refuse_absent("columns", chosen, names)
+    _refuse_absent("maximum", list(maximum), chosen)
+    taken = [name for name in groupers if name in ("variable", *STATISTICS)]
+    if taken:
+        raise DataError(f"describe: by={', '.join(map(repr, taken))} is a column of the answer; rename it first")
+    text = [name for name in chosen if not _is_numeric(frame[name])]
+    if text:
+        raise DataError(f"describe: {', '.join(map(repr, text))} not numeric; describe numbers only")
+
+
+def _refuse_absent(argument: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+    absent = [name for name in wanted if name not in present]
+    if absent:
+        hints = "".join(suggestion(name, present) for name in absent)
+        raise DataError(
+            f"describe: {argument}= names {', '.join(map(repr, absent))}, not among the columns "
+            f"{', '.join(map(repr, present))}{hints}"
+        )
+
+
+def _groups(frame: pd.DataFrame, groupers: list[str]) -> Iterator[tuple[dict[str, object], np.ndarray[Any, Any]]]:
+    """Each group's labels and the positions of its rows, in sorted order, the missing ones last."""
+    if not groupers:
+        yield {}, np.arange(len(frame))
+        return
+    codes = frame.groupby(groupers, dropna=False, observed=True, sort=True).ngroup().to_numpy()
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order])) + 1
+    for where in np.split(order, starts):
+        first = frame[groupers].iloc[where[0]]
+        yield {name: MISSING_GROUP if pd.isna(first[name]) else first[name] for name in groupers}, where
+
+
+def _values(frame: pd.DataFrame, name: str) -> Array:
+    values = frame[name].to_numpy(dtype="float64", na_value=np.nan)
+    if np.isinf(values).any():
+        raise DataError(f"describe: column {name!r} holds an infinite value; mend it or make it missing")
+    return values
+
+
+def _scale_maximum(name: str, values: Array, maximum: Mapping[str, float]) -> float:
+    observed = values[~np.isnan(values)]
+    if name not in maximum:
+        return float(observed.max()) if observed.size else float("nan")
+    end = float(maximum[name])
+    above = observed[observed > end + _slack(end)]
+    if above.size:
+        raise DataError(
+            f"describe: column {name!r} holds {above.max():g}, above the maximum {end:g} declared for it; "
+            "correct maximum= or the data"
+        )
+    return end
+
+
+def _slack(end: float) -> float:
+    """Room for the rounding of a score that was made by division, so that a full score counts as full."""
+    return 1e-9 * abs(end)
+
+
+def _statistics(values: Array, end: float) -> dict[str, float]:
+    # Sorted, so that the order of the rows cannot move the last digit of a sum.
+    observed = np.sort(values[~np.isnan(values)])
+    n = observed.size
+    if n == 0:
+        nothing = dict.fromkeys(STATISTICS, float("nan"))
+        return nothing | {"n": 0, "missing": values.size, "scale_maximum": end}
+    sd, skew = _spread(observed)
+    return {
+        "n": n,
+        "missing": values.size - n,
+        "mean": float(observed.mean()),
+        "sd": sd,
+        "skew": skew,
+        "minimum": float(observed[0]),
+        "maximum": float(observed[-1]),
+        "at_maximum": float((observed >= end - _slack(end)).mean()),
+        "scale_maximum": end,
+    }
+
+
+def _spread(observed: Array) -> tuple[float, float]:
+    """Standard deviation (n − 1) and adjusted Fisher–Pearson skewness of the values."""
+    n = observed.size
+    if n < 2:
+        return float("nan"), float("nan")
+    if observed[0] == observed[-1]:  # the mean of equal values may miss them by a bit and fake a spread
+        return 0.0, float("nan")
+    deviations = observed - observed.mean()
+    largest = np.abs(deviations).max()  # taken out, so that squares and cubes neither vanish nor overflow
+    unit = deviations / largest
+    sd = np.sqrt((unit**2).sum() / (n - 1))
+    skew = n / ((n - 1) * (n - 2)) * ((unit / sd) ** 3).sum() if n > 2 else float("nan")
+    return float(largest * sd), float(skew)

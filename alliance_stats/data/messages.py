@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_stats.data.names import closest
 from alliance_stats.data.parsing import key_table
-from alliance_stats.data.variables import Variable
+from alliance_stats.data.variables import Variable, bounds_in_words
 
 SHOWN = 10
 ABSENT = "column_in_dataframe"  # pandera's name for a required column that is not there
@@ -50,8 +50,8 @@ def _line(violation: Violation, frame: pd.DataFrame, variables: Sequence[Variabl
 def _words(rule: str, variable: Variable) -> tuple[str, str]:
     """What was found, and what follows the values."""
     if rule == "range" and variable.range is not None:
-        low, high = variable.range
-        return f"outside {_value(low)} to {_value(high)}{' ' * bool(variable.unit)}{variable.unit}", ""
+        bounds = bounds_in_words(*variable.range)
+        return f"not in the range {bounds}{' ' * bool(variable.unit)}{variable.unit}", ""
     if rule == "level":
         return "unknown level", f"; allowed are {', '.join(map(repr, variable.levels or ()))}"
     return {

@@ -50,7 +50,7 @@ def check(frame: pd.DataFrame, variables: Sequence[Variable]) -> pd.DataFrame:
     >>> check(pd.DataFrame({"patient": ["A", "A"], "pain": [3, 12]}), variables)
     Traceback (most recent call last):
     alliance_stats.errors.DataError: 2 rules are broken (row 1 is the first row under the header):
-    - column 'pain': outside 0 to 10, row 2: 12
+    - column 'pain': not in the range 0 to 10, row 2: 12
     - key 'patient': occurs more than once: 'A' in rows 1, 2
     """
     check_declarations(variables)

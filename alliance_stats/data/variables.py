@@ -28,7 +28,7 @@ class Variable:
     key : bool
         Whether the column, with the other keys, identifies a row. A key is never missing.
     range : (float, float), optional
-        The smallest and the largest possible value, both allowed, in `unit`.
+        The smallest and the largest possible value, both allowed, in `unit`; infinity leaves an end open.
     levels : tuple of str, optional
         The allowed categories, in the order in which they are to be shown.
     unit : str
@@ -106,6 +106,13 @@ def _levels_fault(variable: Variable) -> str:
         return f"levels={levels!r} hold an empty text or stray spaces, which no checked value can equal"
     repeated = [level for level, count in Counter(levels).items() if count > 1]
     return f"levels= names {', '.join(map(repr, repeated))} more than once" if repeated else ""
+
+
+def bounds_in_words(low: float, high: float) -> str:
+    """ "0 to 10", "0 or more" or "at most 10"."""
+    if high == float("inf"):
+        return f"{low:.15g} or more" if low > float("-inf") else "any number"
+    return f"{low:.15g} to {high:.15g}" if low > float("-inf") else f"at most {high:.15g}"
 
 
 def check_declarations(variables: Sequence[Variable]) -> None:

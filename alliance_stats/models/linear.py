@@ -131,7 +131,8 @@ class LinearModel:
         estimable = np.abs(rows @ state.null.T).max(axis=1, initial=0.0) < 1e-6 * (1 + np.abs(rows).max())
         fitted = np.where(estimable, X @ state.coefficients, np.nan)
         std_error = np.where(estimable, np.sqrt(np.einsum("ij,jk,ik->i", X, V, X)), np.nan)
-        return pd.DataFrame({"fitted": fitted, "std_error": std_error}, index=frame.index)
+        df = self._df(result, X)
+        return pd.DataFrame({"fitted": fitted, "std_error": std_error, "df": df}, index=frame.index)
 
     def _simulate(self, result: Result, rng: np.random.Generator, n: int) -> np.ndarray:
         state: LinearState = result.state

@@ -1,0 +1,99 @@
+"""Nested models side by side."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import AllianceError
+from alliance_stats.inference.combine import joint_test
+from alliance_stats.numerics.distributions import chi2_p_value, f_p_value
+from alliance_stats.result import Result
+
+Test = Literal["F", "LRT"]
+
+
+def compare(smaller: Result, larger: Result, *more: Result, test: Test = "F") -> pd.DataFrame:
+    """Test each model against the one before it: nested linear models of the same rows and outcome.
+
+    ``"F"`` uses the error variance of the largest model, as R's anova does; where the larger model has a robust covariance
+    it is the Wald test of the added terms with that covariance and its degrees of freedom. ``"LRT"`` is the likelihood
+    ratio test (classical covariance only). Columns: ``model n_obs df_residual deviance aic bic df_num df statistic p_value``.
+
+    Raises AllianceError where rows, outcomes or the nesting differ.
+
+    >>> from alliance_stats import LinearModel
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4, 3, 6], "x": [1.0, 2, 3, 4, 5], "z": [0.0, 1, 0, 1, 1]})
+    >>> small, large = LinearModel("y ~ x").fit(data), LinearModel("y ~ x + z").fit(data)
+    >>> compare(small, large)[["df_num", "df", "statistic"]].round(3).iloc[1].to_dict()
+    {'df_num': 1.0, 'df': 2.0, 'statistic': 0.842}
+    """
+    if test not in get_args(Test):
+        raise AllianceError(f"test is {test!r}; use 'F' or 'LRT'")
+    results = [smaller, larger, *more]
+    for a, b in pairwise(results):
+        _require_nested(a, b)
+    tests = [_test(a, b, results[-1], test) for a, b in pairwise(results)]
+    columns = ["n_obs", "df_residual", "deviance", "aic", "bic"]
+    facts = pd.concat([r.statistics[columns] for r in results], ignore_index=True)
+    facts.insert(0, "model", [r.model.formula for r in results])
+    none = {"df_num": np.nan, "df": np.nan, "statistic": np.nan, "p_value": np.nan}
+    return pd.concat([facts, pd.DataFrame([none, *tests])], axis=1)
+
+
+def _test(small: Result, large: Result, largest: Result, test: Test) -> dict[str, float]:
+    q = float(small.state.df_residual - large.state.df_residual)
+    robust = large.model.vcov != "classical"
+    if test == "LRT":
+        if robust:
+            raise AllianceError(
+                "a likelihood ratio test rests on the classical model; use test='F' with robust covariances"
+            )
+        change = float((small.statistics["deviance"] - large.statistics["deviance"]).iloc[0])
+        return {"df_num": q, "df": np.nan, "statistic": change, "p_value": float(chi2_p_value(change, q))}
+    if robust:
+        found = joint_test(large, _restrictions(small, large), "added terms")
+        return {name: float(found[name]) for name in ("df_num", "df", "statistic", "p_value")}
+    rss = [float(r.state.residual @ r.state.residual) for r in (small, large)]
+    df = float(largest.state.df_residual)
+    F = (rss[0] - rss[1]) / q / largest.state.sigma**2
+    return {"df_num": q, "df": df, "statistic": F, "p_value": float(f_p_value(F, q, df))}
+
+
+def _require_nested(small: Result, large: Result) -> None:
+    for result in (small, large):
+        if not hasattr(result.model, "vcov"):
+            raise AllianceError(f"compare: {type(result.model).__name__} is not a linear model")
+    if not small.frame.index.equals(large.frame.index):
+        raise AllianceError(
+            f"compare: the models use different rows ({len(small.frame)} and {len(large.frame)}); "
+            "fit both to the rows complete in all their columns"
+        )
+    a, b = (r.state.fitted + r.state.residual for r in (small, large))
+    if not np.allclose(a, b, rtol=1e-12, atol=1e-12):
+        raise AllianceError("compare: the models have different outcomes")
+    if small.state.df_residual <= large.state.df_residual:
+        raise AllianceError("compare: give the smaller model first; the second must have more terms")
+    X, Z = _columns(large), _columns(small)
+    off = Z - X @ np.linalg.lstsq(X, Z, rcond=None)[0]
+    if np.abs(off).max() > 1e-6 * np.abs(Z).max():
+        raise AllianceError(f"compare: {small.model.formula!r} is not nested in {large.model.formula!r}")
+
+
+def _columns(result: Result) -> np.ndarray:
+    return np.asarray(result.state.design.matrix(result.frame)[:, result.state.kept])
+
+
+def _restrictions(small: Result, large: Result) -> np.ndarray:
+    """Rows w over all columns of the larger design with w'β = 0 exactly where the smaller model holds.
+
+    The smaller model says β = C γ with Z = X C; its restrictions are the orthogonal complement of the columns of C.
+    """
+    C = np.linalg.lstsq(_columns(large), _columns(small), rcond=None)[0]
+    U, _, _ = np.linalg.svd(C, full_matrices=True)
+    rows = np.zeros((len(C) - C.shape[1], len(large.state.design.terms)))
+    rows[:, large.state.kept] = U[:, C.shape[1] :].T
+    return rows
