@@ -80,7 +80,8 @@ def _delimiter(text: str, delimiters: str) -> str:
         counts: list[int] = []
         # A quote that never closes ends the count here; reading the records in earnest says in which line.
         with suppress(csv.Error):
-            counts.extend(len(record) for record in islice(reader, _SNIFFED_RECORDS) if record)
+            for record in islice(filter(None, reader), _SNIFFED_RECORDS):
+                counts.append(len(record))
         names = counts[0] if counts else 0
         return names > 1 and len(set(counts)) == 1, names
 

@@ -181,3 +181,21 @@ def _is_modelled(result: Result, subset: Sequence[str]) -> bool:
 def _plain(part: str) -> str:
     """The variable in a term such as ``C(arm, Sum)``."""
     return part[2:].split(",")[0].rstrip(")").strip() if part.startswith("C(") else part.strip("`")
+
+
+def wald_test(result: Result, terms: Sequence[str]) -> pd.DataFrame:
+    """Joint test that all coefficients of the named terms of the formula are zero, one row a term.
+
+    The F test with the covariance of the result; ``anova``'s columns without the effect size.
+
+    >>> from alliance_stats import LinearModel
+    >>> data = pd.DataFrame({"pain": [6.0, 5, 4, 3, 2, 2], "arm": ["a", "a", "b", "b", "c", "c"]})
+    >>> wald_test(LinearModel("pain ~ arm").fit(data), ["arm"])[["term", "df_num", "df"]].to_dict("records")
+    [{'term': 'arm', 'df_num': 2.0, 'df': 3.0}]
+    """
+    slices = getattr(result.state.design, "slices", {})
+    unknown = [term for term in terms if term not in slices]
+    if unknown:
+        raise AllianceError(f"wald_test: no term {unknown[0]!r}; terms: {', '.join(slices)}")
+    identity = np.eye(len(result.state.design.terms))
+    return pd.DataFrame([joint_test(result, identity[slices[term]], term) for term in terms])

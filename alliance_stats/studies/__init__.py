@@ -1,0 +1,43 @@
+"""The studies, by key: ``studies["ferreira2013"]``. A study is built when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+
+from alliance_stats.errors import AllianceError
+from alliance_stats.study.declare import Study
+
+KEYS = ("ferreira2013", "fuentes2014")
+
+
+class Studies(Mapping[str, Study]):
+    """A read-only mapping from key to Study."""
+
+    def __getitem__(self, key: str) -> Study:
+        if key not in KEYS:
+            raise AllianceError(f"no study '{key}'; studies: {', '.join(KEYS)}")
+        return _load(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KEYS)
+
+    def __len__(self) -> int:
+        return len(KEYS)
+
+    def __contains__(self, key: object) -> bool:
+        return key in KEYS
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{key}: {self[key].title}" for key in self)
+
+
+@cache
+def _load(key: str) -> Study:
+    study = import_module(f"alliance_stats.studies.{key}").STUDY
+    assert isinstance(study, Study)
+    return study
+
+
+REGISTRY = Studies()

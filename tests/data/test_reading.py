@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 import numpy as np
 import pandas as pd
@@ -235,17 +234,21 @@ def test_errors_begin_with_the_file(write):
     assert refusal(file).startswith(f"{file}: ")
 
 
-@pytest.mark.parametrize("content", ["patient;pain\nA;3,5\n;\n", "a,a\n1,2\n", "a\nNA\n"])
+def state(file):
+    return file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_mode, sorted(file.parent.iterdir())
+
+
+@pytest.mark.parametrize("content", ["patient;pain\nA;NA\n;\n", "a,b\n1,2\n", "patient;pain\nA;3,5\n", "a,a\n1,2\n"])
 def test_the_file_is_never_touched(write, content):
     file = write(content)
     os.utime(file, ns=(1_000_000_000, 1_000_000_000))
     file.chmod(0o444)
-    before = (file.read_bytes(), file.stat().st_mtime_ns, sorted(file.parent.iterdir()))
-    try:
-        read_table(file)
-    except DataError as error:
-        assert re.search("decimal|duplicated", str(error))
-    assert (file.read_bytes(), file.stat().st_mtime_ns, sorted(file.parent.iterdir())) == before
+    before = state(file)
+    if "3,5" in content or "a,a" in content:
+        refusal(file)
+    else:
+        read_table(file, rename={"patient": "a"} if "patient" in content else None)
+    assert state(file) == before
 
 
 # Neither end of the range of double is spared: a value must come back as the very bits that were written.

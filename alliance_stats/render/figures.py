@@ -1,0 +1,16 @@
+"""The figures: frames in, matplotlib axes out, each with the public frame of what it draws."""
+
+from __future__ import annotations
+
+from alliance_stats.render.curves import at_maximum, interaction, johnson_neyman, significant_regions
+from alliance_stats.render.flow import flow_boxes, participant_flow
+from alliance_stats.render.forest import forest, forest_rows
+from alliance_stats.render.points import group_means, raw_points, residuals, running_median, swarm
+from alliance_stats.render.save import as_svg, save_figure
+from alliance_stats.render.style import canvas
+
+__all__ = [
+    "as_svg", "at_maximum", "canvas", "flow_boxes", "forest", "forest_rows", "group_means", "interaction",
+    "johnson_neyman", "participant_flow", "raw_points", "residuals", "running_median", "save_figure",
+    "significant_regions", "swarm",
+]  # fmt: skip

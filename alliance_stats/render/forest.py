@@ -1,0 +1,158 @@
+"""Estimates with their intervals, one below the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import DataError
+from alliance_stats.render.numbers import fixed, number
+from alliance_stats.render.style import (
+    GREY, INK, LOOKS, SIZE, canvas, checked, dress, house, name_of, room, text_width, wrap,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = ("", "fixed", "effect")
+
+
+def forest(
+    estimates: pd.DataFrame, *, ax: Axes | None = None, reference: float | None = 0.0,
+    labels: Mapping[str, str] | None = None, exclude: Collection[str] = ("Intercept",), xlabel: str | None = None,
+    width: float = 85.0,
+) -> Axes:  # fmt: skip
+    """Points with intervals from top to bottom, the numbers at the right.
+
+    Parameters
+    ----------
+    estimates : rows in the columns of the glossary: ``term estimate conf_low conf_high``, and where they are
+        there ``component equation group at``, which become part of the row's label.
+    ax : axes to draw on; without it a new figure, its height fitted to the rows.
+    reference : value of the dashed line (0 for differences and slopes, 1 for ratios), or None.
+    labels : names of terms for people, by term.
+    exclude : terms that are not drawn.
+    xlabel : name and unit of the estimates.
+    width : mm of a new figure.
+
+    A row without an interval has a hollow point; an interval without an end has an arrow at the edge.
+
+    Raises DataError where columns are absent or no rows are left.
+
+    >>> rows = pd.DataFrame({"term": ["alliance", "arm"], "estimate": [-0.4, 1.2], "conf_low": [-0.7, -0.1],
+    ...                      "conf_high": [-0.1, 2.5]})
+    >>> ax = forest(rows, labels={"alliance": "Alliance (per point)"}, xlabel="Pain (points, 0–10)")
+    >>> [text.get_text() for text in ax.texts]
+    ['−0.40 [−0.70, −0.10]', '1.2 [−0.1, 2.5]']
+    """
+    rows = forest_rows(estimates, labels=labels, exclude=exclude)
+    with house():
+        new = ax is None
+        ax = canvas(width, 40)[0] if ax is None else ax
+        names, numbers = _texts(rows, room(ax))
+        tall = [max(a.count("\n"), b.count("\n")) * 1.15 + 1.9 for a, b in zip(names, numbers, strict=True)]
+        if new:
+            ax.figure.set_size_inches(width / 25.4, (sum(tall) * SIZE + 38) / 72)  # type: ignore[union-attr]
+        y = np.cumsum(tall) - np.array(tall) / 2
+        _marks(ax, rows, y, reference)
+        ax.set_ylim(sum(tall), 0)
+        ax.set_yticks(y, names, parse_math=False)
+        for at, text in zip(y, numbers, strict=True):
+            ax.text(1.04, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=SIZE, color=INK)
+        dress(ax, name_of("estimate") if xlabel is None else xlabel, "")
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        ax.locator_params(axis="x", nbins=5)
+    return ax
+
+
+def forest_rows(
+    estimates: pd.DataFrame, *, labels: Mapping[str, str] | None = None, exclude: Collection[str] = ("Intercept",)
+) -> pd.DataFrame:
+    """What ``forest`` draws: ``label estimate conf_low conf_high numbers``, one row a line.
+
+    Rows with component ``fixed`` or ``effect`` are kept; a frame that has none of these is taken as it is.
+
+    >>> rows = pd.DataFrame({"term": ["alliance:arm[T.exercise]"], "estimate": [12.5], "conf_low": [9.5],
+    ...                      "conf_high": [15.5]})
+    >>> forest_rows(rows).loc[0, ["label", "numbers"]].tolist()
+    ['alliance × arm: exercise', '12.5 [9.5, 15.5]']
+    """
+    checked(estimates, "forest", needed=["term"], numeric=["estimate", "conf_low", "conf_high"])
+    rows = estimates[~estimates["term"].isin(list(exclude))]
+    if "component" in rows and rows["component"].isin(SHOWN).any():
+        rows = rows[rows["component"].isin(SHOWN)]
+    if rows.empty:
+        raise DataError(f"forest: no rows are left; terms: {', '.join(map(str, estimates['term']))}; see exclude=")
+    drawn = rows[["estimate", "conf_low", "conf_high"]].astype(float).reset_index(drop=True)
+    drawn.insert(0, "label", _labels(rows, labels or {}))
+    return drawn.assign(numbers=[_numbers(*row) for row in drawn.iloc[:, 1:].itertuples(index=False)])
+
+
+def _labels(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Name of the term, with what tells the rows of one term apart."""
+    more = [name for name in ("equation", "group", "at") if name in rows]
+    parts = {name: rows[name].fillna("").astype(str).tolist() for name in more}
+    if len(set(parts.get("equation", []))) < 2:
+        parts.pop("equation", None)
+    texts = [labels.get(term, _term(str(term))) for term in rows["term"]]
+    responses = parts.pop("equation", [""] * len(texts))
+    texts = [
+        f"{name_of(response)}: {text}" if response else text for response, text in zip(responses, texts, strict=True)
+    ]
+    for column in parts.values():
+        texts = [f"{text}, {name_of(value)}" if value else text for text, value in zip(texts, column, strict=True)]
+    return texts
+
+
+def _term(term: str) -> str:
+    levels = re.sub(r"\[(?:T\.)?([^\]]*)\]", r"= \1", term)
+    return name_of(levels).replace(":", " × ").replace("= ", ": ")
+
+
+def _numbers(estimate: float, low: float, high: float) -> str:
+    """Two significant digits of the half-width, so that no digit is pretended."""
+    if np.isnan(estimate):
+        return "not estimated"
+    if np.isnan(low) or np.isnan(high):
+        return number(estimate)
+    half = (high - low) / 2
+    places = 1 - int(np.floor(np.log10(half))) if 0 < half < np.inf else -99
+    if not 0 <= places <= 6 or abs(estimate) > 1e9:
+        return f"{number(estimate)} [{number(low)}, {number(high)}]"
+    # One more digit where an end that is not 0 would print as 0.
+    places += any(value != 0 and round(value, places) == 0 for value in (estimate, low, high))
+    return f"{fixed(estimate, places)} [{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def _texts(rows: pd.DataFrame, across: float) -> tuple[list[str], list[str]]:
+    """Labels and numbers, broken so that at least a third of the width is left to the points."""
+    numbers = list(rows["numbers"])
+    if max(map(text_width, numbers)) > 0.42 * across:
+        numbers = [text.replace(" [", "\n[") for text in numbers]
+    used = max(text_width(line) for text in numbers for line in text.split("\n"))
+    return [wrap(label, max(0.62 * across - used, 0.15 * across)) for label in rows["label"]], numbers
+
+
+def _marks(ax: Axes, rows: pd.DataFrame, y: np.ndarray[Any, Any], reference: float | None) -> None:
+    look = LOOKS[0]
+    values = rows[["estimate", "conf_low", "conf_high"]].to_numpy()
+    shown = np.append(values[np.isfinite(values)], [] if reference is None else [reference])
+    low, high = (shown.min(), shown.max()) if len(shown) else (0.0, 1.0)
+    pad = 0.06 * (high - low) or 0.5
+    low, high = low - pad, high + pad
+    ax.set_xlim(low, high)
+    if reference is not None:
+        ax.axvline(reference, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    ax.hlines(y, np.clip(values[:, 1], low, high), np.clip(values[:, 2], low, high), color=look.colour, linewidth=1.3)
+    for open_end, edge, marker in ((values[:, 1] == -np.inf, low, "<"), (values[:, 2] == np.inf, high, ">")):
+        if open_end.any():
+            ax.plot(np.full(open_end.sum(), edge), y[open_end], marker, color=look.colour, clip_on=False, markersize=4)
+    bare = np.isnan(values[:, 1:]).any(axis=1)
+    for rows_of, face in ((~bare, look.colour), (bare, "white")):
+        if rows_of.any():
+            ax.scatter(values[rows_of, 0], y[rows_of], s=22, facecolors=face, edgecolors=look.colour, zorder=3)

@@ -1,0 +1,192 @@
+"""The house look: colour with marker and line style, 8 pt text, widths in millimetres, all inside a context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from alliance_stats.errors import DataError, require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+SIZE = 8.0
+INK, GREY = "#333333", "#767676"
+HOUSE: dict[str, Any] = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"], "font.size": SIZE,
+    "axes.labelsize": SIZE, "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE,
+    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.3,
+    "lines.markersize": 4.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK,
+    "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "figure.dpi": 150,
+    "svg.fonttype": "none", "svg.hashsalt": "alliance_stats", "pdf.fonttype": 42, "savefig.dpi": 300,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one group is drawn: never told apart by colour alone."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+# Okabe & Ito (2008), Color Universal Design; the yellow last, as it is faint on white.
+LOOKS = (
+    Look("#0072B2", "o", "-"), Look("#D55E00", "s", (0, (4, 1.5))), Look("#009E73", "^", (0, (1, 1.2))),
+    Look("#CC79A7", "D", (0, (5, 1.5, 1, 1.5))), Look("#000000", "v", (0, (8, 2))),
+    Look("#E69F00", "P", (0, (3, 1, 1, 1, 1, 1))), Look("#56B4E9", "X", (0, (2, 2))),
+    Look("#F0E442", "*", (0, (6, 1, 2, 1))),
+)  # fmt: skip
+
+
+@contextmanager
+def house() -> Iterator[None]:
+    """The house look on top of matplotlib's defaults, for the time of the block only."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", HOUSE]):
+        yield
+
+
+def canvas(width: float = 85.0, height: float | None = None, columns: int = 1) -> tuple[Axes, ...]:
+    """An empty figure in the house look, and its axes from left to right.
+
+    Parameters
+    ----------
+    width : mm; 85 for one column of a journal, 174 for two.
+    height : mm; without it, 0.72 of the width of one panel.
+    columns : number of panels side by side.
+
+    Raises DataError where a size is not positive.
+
+    >>> left, right = canvas(174, columns=2)
+    >>> [round(float(side) * 25.4) for side in left.figure.get_size_inches()]
+    [174, 63]
+    """
+    import matplotlib.pyplot as plt
+
+    tall = 0.72 * width / max(columns, 1) if height is None else height
+    if width <= 0 or tall <= 0 or columns < 1:
+        raise DataError(f"canvas: width {width}, height {tall} (mm) and columns {columns} must be positive")
+    with house():
+        figure = plt.figure(figsize=(width / 25.4, tall / 25.4), layout="constrained")
+        return tuple(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def looks(groups: Sequence[Any], where: str) -> dict[Any, Look]:
+    """A look for each group, in order; DataError where there are more groups than looks."""
+    if len(groups) > len(LOOKS):
+        raise DataError(f"{where}: {len(groups)} groups; {len(LOOKS)} can be told apart, so draw fewer or use panels")
+    return dict(zip(groups, LOOKS, strict=False))
+
+
+def checked(frame: pd.DataFrame, where: str, *, needed: Sequence[str] = (), numeric: Sequence[str] = ()) -> None:
+    """DataError where columns are absent, the frame is empty, or a column to be drawn holds no numbers."""
+    require_columns(frame.columns, [*needed, *numeric], where)
+    if frame.empty:
+        raise DataError(f"{where}: the frame has no rows, so there is nothing to draw")
+    for name in numeric:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise DataError(f"{where}: column {name!r} holds {frame[name].iloc[0]!r}; numbers are needed")
+
+
+def levels(column: pd.Series[Any]) -> list[Any]:
+    """Levels as they are drawn: categories in their order, numbers ascending, text by first appearance."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [level for level in column.cat.categories if bool((column == level).any())]
+    found = list(column.dropna().unique())
+    return sorted(found) if pd.api.types.is_numeric_dtype(column) else found
+
+
+def name_of(level: Any) -> str:
+    """A level or column as text for people: underscores as blanks, numbers without trimmings.
+
+    >>> name_of("pain_week_8"), name_of(4.0)
+    ('pain week 8', '4')
+    """
+    return f"{level:g}" if isinstance(level, int | float) else str(level).replace("_", " ")
+
+
+def dress(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Spines, tick sizes and labels, also for axes made outside the house context."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=SIZE, length=2.5, width=0.6)
+    for axis, label in ((ax.xaxis, xlabel), (ax.yaxis, ylabel)):
+        across = room(ax) if axis is ax.xaxis else ax.figure.bbox.height / ax.figure.dpi * 72
+        axis.set_label_text(wrap(label, 0.8 * across), fontsize=SIZE)
+
+
+def room(ax: Axes) -> float:
+    """Width in points of the place that the axes and their labels have in the figure."""
+    across = float(ax.figure.bbox.width / ax.figure.dpi * 72)
+    spec = ax.get_subplotspec()
+    if spec is None or ax.get_figure(root=True).get_layout_engine() is None:  # type: ignore[union-attr]
+        return float(ax.get_position().width) * across
+    return across * len(spec.colspan) / spec.get_gridspec().ncols
+
+
+@cache
+def text_width(text: str, size: float = SIZE) -> float:
+    """Width of one line in points, in the font of the figures."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="DejaVu Sans", size=size)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
+def wrap(text: str, points: float, size: float = SIZE) -> str:
+    """Lines no wider than so many points, broken at blanks, then after ``_ : / -``, then anywhere.
+
+    >>> wrap("bond between patient and therapist", 80)
+    'bond between\\npatient and\\ntherapist'
+    """
+    return "\n".join(_wrapped(line, points, size) for line in text.split("\n"))
+
+
+def _wrapped(line: str, points: float, size: float) -> str:
+    done, now = [], ""
+    for piece in re.findall(r"\S+?(?:[_:/-]+|(?=\s)|$)\s*", line):
+        if now and text_width((now + piece).rstrip(), size) > points:
+            done, now = [*done, now.rstrip()], ""
+        now += piece
+        while len(now.rstrip()) > 1 and text_width(now.rstrip(), size) > points:
+            fits = max([k for k in range(1, len(now)) if text_width(now[:k], size) <= points], default=1)
+            done, now = [*done, now[:fits]], now[fits:]
+    return "\n".join([*done, now.rstrip()])
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend over the axes, where no data are: side by side where it fits, else one entry a line."""
+    across = 0.78 * room(ax)
+    texts = [wrap(label, across - 3 * SIZE) for label in labels]
+    side_by_side = sum(text_width(label) + 5 * SIZE for label in labels) < across
+    # A leading underscore would hide the entry, so the texts are set after the legend is made.
+    legend = ax.legend(
+        handles, ["-"] * len(texts), ncols=len(texts) if side_by_side else 1, loc="lower left",
+        bbox_to_anchor=(0, 1), frameon=False, handlelength=2.4, columnspacing=1.2, borderaxespad=0.3, fontsize=SIZE,
+    )  # fmt: skip
+    for text, entry in zip(texts, legend.get_texts(), strict=True):
+        entry.set_parse_math(False)
+        entry.set_text(text)
+
+
+def left_out(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+    """A legend line on the rows that cannot be drawn; empty where all can."""
+    lost = int(frame[list(columns)].isna().any(axis=1).sum())
+    return f"{lost} of {len(frame)} rows incomplete, not drawn" if lost else ""
+
+
+def nothing() -> Artist:
+    """A handle for a legend line without a mark."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], linestyle="none")
