@@ -16,8 +16,8 @@ Kind = Literal["identifier", "level", "number"]
 class Variable:
     """One column of a study's data: what it means and which values it may hold.
 
-    A variable with `levels` is categorical text; a key without `levels`, `range` and `integer` is an
-    identifier (text or number, kept as it comes); everything else is a number.
+    A variable with `levels` is categorical text; one with `identifier`, and a key without `levels`, `range` and
+    `integer`, is an identifier (text or number, kept as it comes); everything else is a number.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ class Variable:
         Whether only whole numbers are allowed.
     missing : bool
         Whether single values may be missing.
+    identifier : bool
+        Whether it names something, such as a therapist, without identifying the row.
 
     Raises
     ------
@@ -64,9 +66,10 @@ class Variable:
     optional: bool = False
     integer: bool = False
     missing: bool = True
+    identifier: bool = False
 
     def __post_init__(self) -> None:
-        fault = _range_fault(self) or _levels_fault(self)
+        fault = _range_fault(self) or _levels_fault(self) or _identifier_fault(self)
         if fault:
             raise DataError(f"variable {self.name!r}: {fault}")
 
@@ -75,7 +78,7 @@ class Variable:
         """How the column is read: "identifier", "level" or "number"."""
         if self.levels is not None:
             return "level"
-        if self.key and self.range is None and not self.integer:
+        if self.identifier or (self.key and self.range is None and not self.integer):
             return "identifier"
         return "number"
 
@@ -106,6 +109,12 @@ def _levels_fault(variable: Variable) -> str:
         return f"levels={levels!r} hold an empty text or stray spaces, which no checked value can equal"
     repeated = [level for level, count in Counter(levels).items() if count > 1]
     return f"levels= names {', '.join(map(repr, repeated))} more than once" if repeated else ""
+
+
+def _identifier_fault(variable: Variable) -> str:
+    if variable.identifier and (variable.levels is not None or variable.range is not None or variable.integer):
+        return "identifier= keeps values as they come, so levels=, range= and integer= cannot be given too"
+    return ""
 
 
 def bounds_in_words(low: float, high: float) -> str:

@@ -19,7 +19,7 @@ from alliance_stats.numerics.random import Seed, stream
 from alliance_stats.result import Result
 
 MOST_GROUPS = 12  # 4096 subsets
-QUIET = 2_000_000  # subsets times resamples below which no progress bar is needed
+QUIET = 10_000_000  # resamples times (subsets + rows) below which no progress bar is needed: about a second
 COLUMNS = (
     "term", "component", "df", "estimate", "conf_low", "conf_high", "null", "adjusted", "p_value", "interval",
 )  # fmt: skip
@@ -83,11 +83,10 @@ def relative_importance(
     - ``p_value``: of a share, (1 + permutations with at least this share) / (1 + permutations); of a difference,
       min(1, 2 (1 + min(#≤0, #≥0)) / (1 + draws)) from the draws of the adjusted difference.
 
-    A share is never negative, so the interval of one near zero lies too high: a resample adds chance of its own. Judge
-    such a share by its p-value. With ``cluster=``, a group that is constant within clusters has its clusters shuffled;
-    rows of other groups are shuffled singly, which is too optimistic for a predictor that mostly differs between
-    clusters. Shares are descriptions, not effects: a randomised arm and an alliance that was only observed are
-    not on an equal footing.
+    The interval of a difference is cautious where both shares are near zero. With ``cluster=``, a group that is constant
+    within clusters has its clusters shuffled; rows of other groups are shuffled singly, which is too optimistic for a
+    predictor that mostly differs between clusters. Shares are descriptions, not effects: a randomised arm and an
+    alliance that was only observed are not on an equal footing.
 
     Raises AllianceError for other models, unknown, unassigned or twice assigned terms, and more than 12 groups.
 
@@ -99,8 +98,9 @@ def relative_importance(
     """
     _require_counts(draws=draws, permutations=permutations)
     problem = _problem(result, groups, always)
-    work = 2 ** len(problem.names) * (draws + permutations * len(problem.names))
-    with _bar(draws + permutations * len(problem.names), progress and work > QUIET) as bar:
+    resamples = draws + permutations * len(problem.names)
+    work = resamples * (2 ** len(problem.names) + len(problem.Z))
+    with _bar(resamples, progress and work > QUIET) as bar:
         boot = _collect(
             problem, bootstrap_products(problem.Z, problem.codes, draws, stream(rng, "importance", "bootstrap")), bar
         )
@@ -187,7 +187,8 @@ def _null(problem: Shares, group: int, permutations: int, rng: Seed, bar: Any) -
     where, codes = problem.columns(group), problem.codes
     generator = stream(rng, "importance", "permutation", problem.names[group])
     whole = codes if codes is not None and _constant_within(problem.Z[:, where], codes) else None
-    return _collect(problem, permuted_products(problem.Z, where, whole, permutations, generator), bar)[group]
+    shares = _collect(problem, permuted_products(problem.Z, where, whole, permutations, generator), bar)
+    return np.asarray(shares[group])
 
 
 def _constant_within(X: np.ndarray, codes: np.ndarray) -> bool:

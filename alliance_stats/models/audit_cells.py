@@ -1,20 +1,16 @@
-"""Checks of a table with one row a cell: mean, SD and interval against each other and against those of other cells."""
+"""The printed table of a paper, one row a cell, ready to be checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.models.audit_printed import Finding, Printed, Range, cell_labels, printed_column, reach, span
-from alliance_stats.numerics.distributions import t_quantile
-from alliance_stats.render.numbers import fixed, number
-
-FACTORS = (10.0, 100.0, 0.1, 0.01)
+from alliance_stats.models.audit_printed import Finding, Printed, Range, cell_labels, printed_column, reach
 
 
 @dataclass(frozen=True)
@@ -87,98 +83,6 @@ def read_cells(
     )  # fmt: skip
 
 
-def interval_centres(cells: Sequence[Cell], level: float) -> Iterator[Finding]:
-    """The interval of a mean has the mean in its middle."""
-    for cell in (c for c in cells if c.low and c.high):
-        interval = as_interval(cell)
-        if interval is None:
-            yield _untestable("interval centre", cell)
-            continue
-        wrong = "" if interval.centred else _off_centre(interval)
-        recomputed = fixed(interval.centre.middle, interval.decimals + 1)
-        verdict = "inconsistent" if wrong else "consistent"
-        yield Finding("interval centre", cell.item, str(interval), recomputed, verdict, wrong)
-
-
-def means_inside(cells: Sequence[Cell], level: float) -> Iterator[Finding]:
-    """A mean lies inside its own interval; outside, a power of ten may tell of a change of unit."""
-    for interval in filter(None, map(as_interval, cells)):
-        limits = Range(*sorted((interval.low.value, interval.high.value)))
-        half = 0.5 * 10.0**-interval.decimals
-        inside = interval.mean.range.meets(Range(limits.low - half, limits.high + half))
-        detail = "" if inside else _unit_slip(interval, limits)
-        verdict = "consistent" if inside else "inconsistent"
-        yield Finding("mean inside interval", interval.item, str(interval), "", verdict, detail)
-
-
-def half_widths(cells: Sequence[Cell], level: float) -> Iterator[Finding]:
-    """Intervals from one pooled error term have half-widths in proportion to 1/√n.
-
-    Unequal ones are no error by themselves, because each interval may have the SD of its own cell. So a single cell
-    that differs from all others counts as inconsistent only where its mean is off the centre of its interval as well.
-    """
-    whole = [i for i in map(as_interval, cells) if i is not None]
-    if len(whole) < 2:
-        return
-    printed = ", ".join(span(i.half_width, i.decimals + 1) for i in whole)
-    common = _common(whole)
-    if common is not None:
-        df = sum(i.n for i in whole) - len(whole)
-        sd = common.middle / float(t_quantile((1 + level) / 2, df))
-        detail = f"intervals look made with one pooled error term, SD about {number(sd)}"
-        yield Finding("half-widths", "all cells", printed, number(sd), "consistent", detail)
-        return
-    odd = [(i, others) for i in whole if not i.centred and (others := _common([o for o in whole if o is not i]))]
-    if len(whole) > 2 and len(odd) == 1:
-        yield _odd_half_width(*odd[0])
-    else:
-        detail = "intervals were not made with one pooled error term; SDs of the cells themselves would explain that"
-        yield Finding("half-widths", "all cells", printed, "", "consistent", detail)
-
-
-def sd_against_interval(cells: Sequence[Cell], level: float) -> Iterator[Finding]:
-    """The half-width is quantile · SD / √n, with the SD of the cell or a pooled one, and a t or normal quantile."""
-    for cell in (c for c in cells if c.sd and c.low and c.high):
-        interval = as_interval(cell)
-        if interval is None or cell.sd is None:
-            yield _untestable("sd against interval", cell)
-            continue
-        routes = _routes(cell.sd.range, interval.n, cells, level)
-        fitting = [name for name, half in routes.items() if half.meets(interval.half_width)]
-        decimals = interval.decimals + 1
-        text = "; ".join(f"{name}: {span(half, decimals)}" for name, half in routes.items())
-        printed = f"SD {cell.sd}, half-width {fixed(interval.half_width.middle, decimals)}"
-        if fitting:
-            yield Finding("sd against interval", cell.item, printed, text, "consistent", f"reached with {fitting[0]}")
-        else:
-            detail = _sd_hint(cell.sd.range, interval, level)
-            yield Finding("sd against interval", cell.item, printed, text, "inconsistent", detail)
-
-
-def whole_number_totals(cells: Sequence[Cell], level: float) -> Iterator[Finding]:
-    """A mean of whole-number items is a multiple of 1/(n · items) (GRIM, Brown & Heathers 2017)."""
-    for cell in (c for c in cells if c.items is not None):
-        if cell.n is None or cell.mean is None:
-            yield _untestable("whole-number items", cell)
-            continue
-        total = cell.n * float(cell.items or 1)
-        nearest = round(cell.mean.value * total) / total
-        recomputed = fixed(nearest, cell.mean.decimals + 2)
-        if 1 / total <= 10.0**-cell.mean.decimals * (1 + 1e-9):
-            detail = f"every mean with {cell.mean.decimals} decimals can occur with n = {cell.n:g}; nothing is tested"
-            yield Finding("whole-number items", cell.item, str(cell.mean), "", "no power", detail)
-        elif Range(nearest, nearest).meets(cell.mean.range):
-            yield Finding("whole-number items", cell.item, str(cell.mean), recomputed, "consistent", "")
-        else:
-            detail = f"no sum of whole numbers over n = {cell.n:g} gives this mean; nearest {recomputed}"
-            yield Finding("whole-number items", cell.item, str(cell.mean), recomputed, "inconsistent", detail)
-
-
-CELL_CHECKS: tuple[Callable[[Sequence[Cell], float], Iterator[Finding]], ...] = (
-    interval_centres, means_inside, half_widths, sd_against_interval, whole_number_totals,
-)  # fmt: skip
-
-
 def as_interval(cell: Cell) -> Interval | None:
     """The cell as mean with limits, None where one of the numbers is not printed."""
     if cell.n is None or cell.mean is None or cell.low is None or cell.high is None:
@@ -197,81 +101,9 @@ def pooled_sd(cells: Sequence[Cell]) -> tuple[Range, float] | None:
     return Range(float(np.sqrt(low / df)), float(np.sqrt(high / df))), df
 
 
-def _routes(sd: Range, n: float, cells: Sequence[Cell], level: float) -> dict[str, Range]:
-    """Half-widths in all the ways an author may have made them."""
-    pooled = pooled_sd(cells) if len(cells) > 1 else None
-    quantiles = {f"t({n - 1:g})": n - 1.0} | ({f"t({pooled[1]:g})": pooled[1]} if pooled else {}) | {"z": np.inf}
-    sds = {"own SD": sd} | ({"pooled SD": pooled[0]} if pooled else {})
-    probability = (1 + level) / 2
-    factors = {name: float(t_quantile(probability, df)) / np.sqrt(n) for name, df in quantiles.items()}
-    return {f"{s}, {q}": Range(sds[s].low * f, sds[s].high * f) for s in sds for q, f in factors.items()}
-
-
-def _sd_hint(sd: Range, interval: Interval, level: float) -> str:
-    z = float(t_quantile((1 + level) / 2, np.inf))
-    t = float(t_quantile((1 + level) / 2, interval.n - 1))
-    if Range(sd.low * z, sd.high * t).meets(interval.half_width):
-        return "no SD gives this interval; the number printed as SD is a standard error"
-    fitting = (z * sd.middle / interval.half_width.middle) ** 2 if interval.half_width.middle > 0 else np.nan
-    return f"neither the SD of the cell nor the pooled SD gives this interval (n near {fitting:.0f} would)"
-
-
-def _off_centre(interval: Interval) -> str:
-    if interval.low.value > interval.high.value:
-        found = "the lower limit is above the upper one"
-    else:
-        offset = interval.centre.middle - interval.mean.value
-        side = "above" if offset > 0 else "below"
-        found = f"the centre is {fixed(abs(offset), interval.decimals + 1)} {side} the mean"
-    flips = [f"with {name} = {value} it is at the mean" for name, value, i in _sign_flips(interval) if i.centred]
-    return "; ".join([found, *flips])
-
-
-def _odd_half_width(interval: Interval, others: Range) -> Finding:
-    root = np.sqrt(interval.n)
-    decimals = interval.decimals + 1
-    expected = span(Range(others.low / root, others.high / root), decimals)
-    cured = [
-        f"with {name} = {value} the interval is centred at the printed mean and as wide as the others: "
-        "a lost minus sign is likely"
-        for name, value, i in _sign_flips(interval)
-        if i.centred and i.scaled.meets(others)
-    ]
-    side = "narrower" if interval.scaled.high < others.low else "wider"
-    detail = "; ".join([f"{side} than the others, which agree on one pooled error term, and off its mean", *cured])
-    printed = fixed(interval.half_width.middle, decimals)
-    return Finding("half-widths", interval.item, printed, expected, "inconsistent", detail)
-
-
-def _sign_flips(interval: Interval) -> Iterator[tuple[str, Printed, Interval]]:
-    low, high = (replace(limit, value=-limit.value) for limit in (interval.low, interval.high))
-    yield "low", low, replace(interval, low=low)
-    yield "high", high, replace(interval, high=high)
-
-
-def _unit_slip(interval: Interval, limits: Range) -> str:
-    quarter = (limits.high - limits.low) / 4
-    middle = Range(limits.middle - quarter, limits.middle + quarter)
-    # Around zero any division would succeed, and tell nothing.
-    if limits.low <= 0 <= limits.high:
-        return "the mean lies outside its own interval"
-    for factor in FACTORS:
-        mean = interval.mean.value * factor
-        if middle.low <= mean <= middle.high:
-            sign = f"× {factor:.0f}" if factor > 1 else f"÷ {1 / factor:.0f}"
-            return f"the mean lies outside its own interval, but {mean:g} ({sign}) in its middle: units are mixed"
-    return "the mean lies outside its own interval"
-
-
-def _common(intervals: Sequence[Interval]) -> Range | None:
-    """What the scaled half-widths have in common, None where they have nothing."""
-    scaled = [i.scaled for i in intervals]
-    low, high = max(s.low for s in scaled), min(s.high for s in scaled)
-    return Range(min(low, high), high) if low <= high * (1 + 1e-9) else None
-
-
-def _untestable(check: str, cell: Cell) -> Finding:
-    absent = [name for name in ("n", "mean", "sd", "low", "high") if getattr(cell, name) is None]
+def untestable(check: str, cell: Cell) -> Finding:
+    """The row of a check whose numbers are not all printed."""
+    absent = [name for name in ("n", "mean", "low", "high") if getattr(cell, name) is None]
     return Finding(check, cell.item, "", "", "no power", f"not printed: {', '.join(absent)}")
 
 

@@ -69,6 +69,11 @@ class Printed:
         return fixed(self.value, self.decimals)
 
 
+def verdict_of(agrees: bool) -> Verdict:
+    """The verdict of a check that could fail."""
+    return "consistent" if agrees else "inconsistent"
+
+
 def reach(function: Callable[..., Any], *ranges: Range) -> Range:
     """Values a function takes over ranges of its arguments, for functions that are monotone in each of them.
 

@@ -11,7 +11,20 @@ import pandas as pd
 from alliance_stats.errors import DataError
 from alliance_stats.render.numbers import number, percent
 from alliance_stats.render.style import (
-    GREY, INK, LOOKS, SIZE, Look, canvas, checked, dress, house, left_out, legend_above, levels, looks, name_of,
+    GREY,
+    INK,
+    LOOKS,
+    SIZE,
+    Look,
+    canvas,
+    checked,
+    dress,
+    house,
+    left_out,
+    legend_above,
+    levels,
+    looks,
+    name_of,
     nothing,
 )  # fmt: skip
 
@@ -58,8 +71,8 @@ def interaction(
             _line(ax, curves[curves[by] == group].sort_values(x), x, look, marked=raw is not None)
             for group, look in groups.items()
         ]
-        for group, look in groups.items() if drawn is not None else ():
-            _cloud(ax, drawn[drawn[by] == group], x, str(y), look)
+        if drawn is not None:
+            _clouds(ax, drawn, x, by, str(y), groups)
         if ceiling is not None:
             _mark_ceiling(ax, ceiling)
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of(y or "fitted") if ylabel is None else ylabel)
@@ -106,7 +119,8 @@ def johnson_neyman(
     >>> ax.get_legend().get_texts()[1].get_text().replace(chr(10), " ")
     'interval excludes 0: 5.00 to 7.00 (75 % of 4)'
     """
-    found = _regions(curve, regions, x, observed)
+    values = None if observed is None else pd.Series(observed, dtype=float).dropna().to_numpy()
+    found = _regions(curve, regions, x, values)
     line = curve.sort_values(x)
     with house():
         ax = canvas()[0] if ax is None else ax
@@ -116,12 +130,12 @@ def johnson_neyman(
                     solid_capstyle="butt", clip_on=False, zorder=5)  # fmt: skip
         ax.axhline(reference, color=INK, linewidth=0.7, zorder=1)
         handle = _line(ax, line.rename(columns={"estimate": "fitted"}), x, LOOKS[0], marked=False)
-        if observed is not None:
-            ax.plot(np.asarray(observed, float), np.full(len(observed), 0.03), "|", transform=ax.get_xaxis_transform(),
+        if values is not None:
+            ax.plot(values, np.full(len(values), 0.03), "|", transform=ax.get_xaxis_transform(),
                     color=GREY, markersize=4, markeredgewidth=0.6)  # fmt: skip
         ax.margins(x=0.02)
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of("estimate") if ylabel is None else ylabel)
-        _label_regions(ax, handle, found, reference, observed)
+        _label_regions(ax, handle, found, reference, values)
     return ax
 
 
@@ -180,11 +194,13 @@ def _line(ax: Axes, rows: pd.DataFrame, x: str, look: Look, *, marked: bool) -> 
     return Line2D([], [], color=look.colour, linestyle=look.dashes, linewidth=1.5, marker=marker, fillstyle="none")
 
 
-def _cloud(ax: Axes, rows: pd.DataFrame, x: str, y: str, look: Look) -> None:
-    ax.scatter(
-        rows[x], rows[y], s=9, marker=look.marker, facecolors="none", edgecolors=look.colour, linewidths=0.6,
-        alpha=0.5, zorder=1, rasterized=len(rows) > MANY,
-    )  # fmt: skip
+def _clouds(ax: Axes, drawn: pd.DataFrame, x: str, by: str, y: str, groups: dict[Any, Look]) -> None:
+    for group, look in groups.items():
+        rows = drawn[drawn[by] == group]
+        ax.scatter(
+            rows[x], rows[y], s=9, marker=look.marker, facecolors="none", edgecolors=look.colour, linewidths=0.6,
+            alpha=0.5, zorder=1, rasterized=len(drawn) > MANY,
+        )  # fmt: skip
 
 
 def _mark_ceiling(ax: Axes, ceiling: float) -> None:
@@ -200,7 +216,7 @@ def _mark_ceiling(ax: Axes, ceiling: float) -> None:
 
 
 def _regions(
-    curve: pd.DataFrame, regions: pd.DataFrame | None, x: str, observed: Sequence[float] | pd.Series[Any] | None
+    curve: pd.DataFrame, regions: pd.DataFrame | None, x: str, values: np.ndarray[Any, Any] | None
 ) -> pd.DataFrame:
     checked(curve, "johnson_neyman", numeric=["estimate", "conf_low", "conf_high"])
     found = significant_regions(curve, x)
@@ -208,17 +224,16 @@ def _regions(
         if len(regions):
             checked(regions, "johnson_neyman", numeric=["low", "high"])
         found = regions
-    if observed is None or "share" in found:
+    if values is None or "share" in found:
         return found
-    values = np.asarray(observed, float)
     inside = [float(np.mean((values >= a) & (values <= b))) for a, b in zip(found["low"], found["high"], strict=True)]
     return found.assign(share=inside)
 
 
-def _label_regions(ax: Axes, handle: Any, found: pd.DataFrame, reference: float, observed: Any) -> None:
+def _label_regions(ax: Axes, handle: Any, found: pd.DataFrame, reference: float, values: Any) -> None:
     from matplotlib.patches import Patch
 
-    count = "" if observed is None else f" of {len(observed)}"
+    count = "" if values is None else f" of {len(values)}"
     spans = [
         f"{number(row['low'])} to {number(row['high'])}"
         + (f" ({percent(row['share'])}{count})" if "share" in row else "")

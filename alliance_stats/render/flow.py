@@ -8,7 +8,7 @@ import pandas as pd
 
 from alliance_stats.errors import DataError
 from alliance_stats.render.numbers import whole
-from alliance_stats.render.style import INK, SIZE, canvas, checked, house, levels, name_of, room, wrap
+from alliance_stats.render.style import INK, SIZE, canvas, checked, house, levels, name_of, records, room, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float
         ax.set_axis_off()
         ax.set_xlim(0, across)
         ax.set_ylim(tall, 0)
-        for row in boxes.to_dict("records"):
+        for row in records(boxes):
             _box(ax, row, size)
         for start, end in _arrows(boxes):
             ax.annotate("", end, start, arrowprops=ARROW)
@@ -81,12 +81,12 @@ def flow_boxes(flow: pd.DataFrame, *, width: float = 174.0, size: float = SIZE) 
     [['arm', 'A\\nRandomised\\nn = 30']]
     """
     rows = _checked(flow)
-    arms = [a for a in levels(rows["arm"]) if a not in TOTAL]
+    arms = [str(a) for a in levels(flow["arm"]) if str(a) not in TOTAL]
     column = _columns(arms, width)
     started = rows[~rows["arm"].isin(TOTAL)]["stage"].tolist()[:1]
     boxes: list[dict[str, Any]] = []
     top, begun = EDGE, False
-    for stage in levels(rows["stage"]):
+    for stage in map(str, levels(flow["stage"])):
         here = rows[rows["stage"] == stage]
         for total in (True, False):
             part = here[here["arm"].isin(TOTAL) == total]
@@ -103,11 +103,10 @@ def _checked(flow: pd.DataFrame) -> pd.DataFrame:
     checked(flow, "participant_flow", needed=["stage", "arm", "reason"], numeric=["n"])
     if flow["n"].isna().any() or flow["stage"].isna().any():
         raise DataError("participant_flow: a row has no stage or no n; every box needs both")
-    texts = {name: flow[name].astype(object).where(flow[name].notna(), "") for name in ("arm", "reason")}
-    if isinstance(flow["arm"].dtype, pd.CategoricalDtype):
-        order = [*flow["arm"].cat.categories, ""]
-        texts["arm"] = pd.Series(pd.Categorical(texts["arm"], dict.fromkeys(order)), index=flow.index)
-    rows = flow.assign(**texts)
+    texts = {name: [str(v) for v in flow[name].astype(object).where(flow[name].notna(), "")] for name in COLUMNS[1:3]}
+    rows = flow.assign(
+        **texts, reason=[str(v).strip() for v in flow["reason"].astype(object).where(flow["reason"].notna(), "")]
+    )
     double = rows.duplicated(["stage", "arm"])
     if double.any():
         stage, arm = rows.loc[double, ["stage", "arm"]].iloc[0]
@@ -138,14 +137,12 @@ def _level(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The boxes of one stage, and over them those of the patients lost on the way."""
     lost, main = [], []
-    for row in rows.to_dict("records"):
+    for row in records(rows):
         left, across, trunk = column[None if total else row["arm"]]
-        common = {"stage": str(row["stage"]), "arm": "" if total else str(row["arm"]), "trunk": trunk}
-        if str(row["reason"]).strip():
+        common = {"stage": row["stage"], "arm": "" if total else row["arm"], "trunk": trunk}
+        if row["reason"]:
             side = trunk + 4.0
-            lost.append(
-                {**common, "kind": "lost", "left": side, "width": left + across - side, "text": str(row["reason"])}
-            )
+            lost.append({**common, "kind": "lost", "left": side, "width": left + across - side, "text": row["reason"]})
         lines = (
             [name_of(row["arm"])] * names[0] + [name_of(row["stage"])] * names[1] + [f"n = {whole(float(row['n']))}"]
         )
@@ -200,9 +197,9 @@ def _arrows(boxes: pd.DataFrame) -> list[tuple[tuple[float, float], tuple[float,
     """Arrows down each column, and from the column to the boxes at its side."""
     arrows = []
     for _, part in boxes[boxes["kind"] != "lost"].groupby(["kind", "arm"], sort=False):
-        pairs = zip(part.iloc[:-1].to_dict("records"), part.iloc[1:].to_dict("records"), strict=True)
+        pairs = zip(records(part.iloc[:-1]), records(part.iloc[1:]), strict=True)
         arrows += [((a["trunk"], a["top"] + a["height"]), (a["trunk"], b["top"])) for a, b in pairs]
-    for box in boxes[boxes["kind"] == "lost"].to_dict("records"):
+    for box in records(boxes[boxes["kind"] == "lost"]):
         middle = box["top"] + box["height"] / 2
         arrows.append(((box["trunk"], middle), (box["left"], middle)))
     totals, first = _ends(boxes)
@@ -223,6 +220,6 @@ def _elbow(boxes: pd.DataFrame) -> list[tuple[tuple[float, float], tuple[float, 
 
 def _ends(boxes: pd.DataFrame) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The last total and the first box of each arm; nothing where there are no totals."""
-    totals = boxes[boxes["kind"] == "total"].to_dict("records")
-    first = boxes[boxes["kind"] == "arm"].drop_duplicates("arm").to_dict("records")
+    totals = records(boxes[boxes["kind"] == "total"])
+    first = records(boxes[boxes["kind"] == "arm"].drop_duplicates("arm"))
     return (totals[-1], first) if totals else ({}, [])

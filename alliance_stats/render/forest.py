@@ -12,7 +12,18 @@ import pandas as pd
 from alliance_stats.errors import DataError
 from alliance_stats.render.numbers import fixed, number
 from alliance_stats.render.style import (
-    GREY, INK, LOOKS, SIZE, canvas, checked, dress, house, name_of, room, text_width, wrap,
+    GREY,
+    INK,
+    LOOKS,
+    SIZE,
+    canvas,
+    checked,
+    dress,
+    house,
+    name_of,
+    room,
+    text_width,
+    wrap,
 )  # fmt: skip
 
 if TYPE_CHECKING:

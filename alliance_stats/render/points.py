@@ -9,8 +9,22 @@ import pandas as pd
 
 from alliance_stats.errors import DataError
 from alliance_stats.render.style import (
-    GREY, INK, LOOKS, SIZE, Look, canvas, checked, dress, house, left_out, legend_above, levels, looks, name_of,
-    nothing, room, wrap,
+    GREY,
+    INK,
+    LOOKS,
+    Look,
+    canvas,
+    checked,
+    dress,
+    house,
+    left_out,
+    legend_above,
+    levels,
+    looks,
+    name_of,
+    nothing,
+    room,
+    wrap,
 )  # fmt: skip
 
 if TYPE_CHECKING:

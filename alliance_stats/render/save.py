@@ -109,10 +109,10 @@ def _figure(drawn: Axes | Figure) -> Figure:
 
 @contextmanager
 def _sized(figure: Figure, width: float | None) -> Iterator[None]:
-    before = figure.get_size_inches().copy()
+    across, tall = map(float, figure.get_size_inches())
     try:
         if width is not None:
-            figure.set_size_inches(before * (width / 25.4 / before[0]), forward=False)
+            figure.set_size_inches(width / 25.4, tall * width / 25.4 / across, forward=False)
         yield
     finally:
-        figure.set_size_inches(before, forward=False)
+        figure.set_size_inches(across, tall, forward=False)

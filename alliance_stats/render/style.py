@@ -115,6 +115,11 @@ def name_of(level: Any) -> str:
     return f"{level:g}" if isinstance(level, int | float) else str(level).replace("_", " ")
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, each as a mapping by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def dress(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Spines, tick sizes and labels, also for axes made outside the house context."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -153,7 +158,8 @@ def wrap(text: str, points: float, size: float = SIZE) -> str:
 
 
 def _wrapped(line: str, points: float, size: float) -> str:
-    done, now = [], ""
+    done: list[str] = []
+    now = ""
     for piece in re.findall(r"\S+?(?:[_:/-]+|(?=\s)|$)\s*", line):
         if now and text_width((now + piece).rstrip(), size) > points:
             done, now = [*done, now.rstrip()], ""

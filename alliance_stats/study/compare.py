@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alliance_stats.study.run import Run
 
 COLUMNS = (
-    "analysis", "term", "column", "printed", "printed_low", "printed_high", "rerun", "truth", "verdict", "evidence",
+    "analysis", "term", "column", "kind", "printed", "printed_low", "printed_high", "rerun", "truth", "verdict", "evidence",
     "source", "note",
 )  # fmt: skip
 CHECK_LIMIT = 3.29  # standard errors: 1 in 1,000 correct programs would fail one such check by chance
@@ -39,7 +39,8 @@ def _row(run: Run, target: Target) -> dict[str, Any]:
     analysis = next((a for a in run.study.analyses if a.name == name), None)
     evidence = run.evidence if analysis is None else run.evidence_of(analysis)
     row = {
-        "analysis": target.analysis, "term": target.term, "column": target.column, "printed": target.printed,
+        "analysis": target.analysis, "term": target.term, "column": target.column, "kind": target.kind,
+        "printed": target.printed,
         "printed_low": target.low, "printed_high": target.high, "rerun": np.nan, "truth": np.nan,
         "evidence": evidence, "source": target.source, "note": target.note,
     }  # fmt: skip
@@ -67,11 +68,15 @@ def _look_up(run: Run, target: Target) -> dict[str, Any]:
     if frame is None and target.analysis in run.results:
         frame = run.results[target.analysis].estimates
     if frame is None:
-        raise TargetError(f"study '{run.study.key}': a target names the analysis '{target.analysis}', which is not there")
+        raise TargetError(
+            f"study '{run.study.key}': a target names the analysis '{target.analysis}', which is not there"
+        )
     rows = frame[frame["term"] == target.term]
     if len(rows) != 1:
         known = ", ".join(map(str, frame["term"]))
-        raise TargetError(f"study '{run.study.key}': '{target.analysis}' has {len(rows)} rows {target.term!r}; terms: {known}")
+        raise TargetError(
+            f"study '{run.study.key}': '{target.analysis}' has {len(rows)} rows {target.term!r}; terms: {known}"
+        )
     return dict(rows.iloc[0])
 
 

@@ -98,7 +98,9 @@ class Run:
     def __repr__(self) -> str:
         done = ", ".join(self.results)
         left = "".join(f"\nNot run: {name}: {reason}" for name, reason in self.skipped.items())
-        return f"Run of {self.study.key} on {self.source} ({self.evidence}), {len(self.data)} rows\nAnalyses: {done}{left}"
+        return (
+            f"Run of {self.study.key} on {self.source} ({self.evidence}), {len(self.data)} rows\nAnalyses: {done}{left}"
+        )
 
 
 def run_study(

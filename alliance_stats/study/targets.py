@@ -31,7 +31,9 @@ def _rows(name: str) -> list[dict[str, str]]:
     with files("alliance_stats.studies").joinpath(f"targets/{name}").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     if tuple(frame.columns) != COLUMNS:
-        raise TargetError(f"targets/{name}: columns are {', '.join(map(str, frame))}; they must be {', '.join(COLUMNS)}")
+        raise TargetError(
+            f"targets/{name}: columns are {', '.join(map(str, frame))}; they must be {', '.join(COLUMNS)}"
+        )
     return [{str(k): str(v) for k, v in row.items()} for row in frame.to_dict("records")]
 
 

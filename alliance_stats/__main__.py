@@ -1,0 +1,133 @@
+"""The command line: alliance-stats list | describe | simulate | run | report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alliance_stats.errors import AllianceError
+from alliance_stats.studies import REGISTRY
+from alliance_stats.study.declare import Study
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Key = Annotated[str, typer.Argument(help="key of a study, see `list`")]
+Folder = Annotated[Path, typer.Option(help="folder to write into")]
+Pairs = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be given several times")]
+
+
+@app.command("list")
+def list_studies() -> None:
+    """List the studies."""
+    for key, study in REGISTRY.items():
+        typer.echo(f"{key:<14} {study.title}\n{'':<14} {study.citation}")
+
+
+@app.command()
+def describe(key: Key) -> None:
+    """Question, columns and analyses of a study: what a data file must hold."""
+    from alliance_stats.data.codebook import codebook
+
+    study = REGISTRY[key]
+    typer.echo(f"{study!r}\n\n{study.design}\n\nColumns\n{codebook(study.variables)}\nAnalyses")
+    for analysis in study.analyses:
+        on = f"printed table '{analysis.table}'" if analysis.table else getattr(analysis.model, "formula", "")
+        typer.echo(f"  {analysis.name} ({analysis.role}): {on}")
+    for option in study.options:
+        typer.echo(f"\nOption {option.name}: {option.meaning}")
+        for choice, text in option.choices.items():
+            typer.echo(f"  {option.name}={choice}: {text}")
+
+
+@app.command()
+def simulate(
+    key: Annotated[str | None, typer.Argument(help="key of a study; all studies where none is given")] = None,
+    out: Folder = Path("data/synthetic"),
+    seed: Annotated[int | None, typer.Option(help="seed; the stand-in's own where none is given")] = None,
+) -> None:
+    """Write simulated data with their truth, codebook and data package."""
+    from alliance_stats.study.stand_in import write_stand_in
+
+    for name in [key] if key else list(REGISTRY):
+        settings = {} if seed is None else {"rng": seed}
+        for file in write_stand_in(REGISTRY[name], out / name, **settings):
+            typer.echo(str(file))
+
+
+@app.command()
+def run(
+    key: Key,
+    data: Annotated[Path | None, typer.Argument(help="data file; the synthetic stand-in where none is given")] = None,
+    rename: Pairs = None,
+    option: Pairs = None,
+    scale: Annotated[list[str] | None, typer.Option(help="COLUMN=LOW:HIGH, range of another form of a scale")] = None,
+    decimal: Annotated[str | None, typer.Option(help="decimal mark of a text file, e.g. ,")] = None,
+    encoding: Annotated[str | None, typer.Option(help="encoding of a text file, e.g. cp1252")] = None,
+    out: Annotated[Path | None, typer.Option(help="report to write, e.g. report.html")] = None,
+) -> None:
+    """Rerun a study and print published beside rerun; --rename file_column=study_column."""
+    from alliance_stats.render.table import as_text
+    from alliance_stats.report.sections import published_beside_rerun
+
+    done = REGISTRY[key].run(
+        data, rename=_pairs(rename, "rename"), ranges=_ranges(scale), decimal=decimal, encoding=encoding,
+        **_pairs(option, "option"),
+    )  # fmt: skip
+    typer.echo(f"{done!r}\n")
+    typer.echo(as_text(published_beside_rerun(done.comparison()).drop(columns=["source", "note"])))
+    if out is not None:
+        typer.echo(f"\nReport: {done.report(out)}")
+
+
+@app.command()
+def report(
+    keys: Annotated[list[str] | None, typer.Argument(help="studies; all where none is given")] = None,
+    out: Folder = Path("reports"),
+) -> None:
+    """Rerun studies on their stand-ins and write the reports and their index."""
+    from tqdm.auto import tqdm
+
+    from alliance_stats.report import write_index, write_report
+
+    out.mkdir(parents=True, exist_ok=True)
+    chosen: Sequence[Study] = [REGISTRY[key] for key in (keys or REGISTRY)]
+    runs = [study.run() for study in tqdm(chosen, desc="studies", unit="study")]
+    for done in runs:
+        write_report(done, out / f"{done.study.key}.html")
+    typer.echo(f"{len(runs)} reports and {write_index(runs, out / 'index.html')}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: an error made on purpose ends with its message and exit code 1, not with a traceback."""
+    try:
+        app(arguments)
+    except AllianceError as problem:
+        typer.echo(f"Error: {problem}", err=True)
+        raise SystemExit(1) from None
+
+
+def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise AllianceError(f"--{option} {text}: write it as NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _ranges(given: Sequence[str] | None) -> dict[str, tuple[float, float]]:
+    ranges = {}
+    for name, text in _pairs(given, "scale").items():
+        low, colon, high = text.partition(":")
+        try:
+            ranges[name] = (float(low), float(high))
+        except ValueError:
+            raise AllianceError(f"--scale {name}={text}: write it as COLUMN=LOW:HIGH, e.g. alliance=12:84") from None
+    return ranges
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A report as one self-contained html page."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alliance_stats.errors import AllianceError
+from alliance_stats.render.table import as_html
+from alliance_stats.report.sections import LEVELS, Block, sections
+from alliance_stats.study.run import Run
+
+SUFFIXES = (".html",)
+
+
+def write_report(run: Run, path: Path) -> Path:
+    """Write the report of a run; same run, same bytes. AllianceError for an unknown suffix or an absent folder."""
+    if path.suffix not in SUFFIXES:
+        raise AllianceError(f"report: '{path.name}' ends in '{path.suffix}'; use one of {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise AllianceError(f"report: there is no folder '{path.parent}'; make it first")
+    path.write_text(report_html(run), encoding="utf-8")
+    return path
+
+
+def report_html(run: Run) -> str:
+    """The page as text. No patient-level rows, no date, nothing loaded from elsewhere; free text is escaped."""
+    found = sections(run)
+    return render(
+        "report.html",
+        title=run.study.title,
+        subtitle=f"{run.study.citation} · doi:{run.study.doi}",
+        evidence=run.evidence,
+        warning=LEVELS["simulated"] if run.evidence == "simulated" else "",
+        sections=[(section, [_block(block) for block in section.blocks]) for section in found],
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of the package filled with values, which are escaped unless marked as html."""
+    return str(_environment().get_template(template).render(**values, style=_style()))
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = files("alliance_stats.report") / "templates"
+    return Environment(
+        loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+@cache
+def _style() -> Any:
+    from markupsafe import Markup
+
+    return Markup((files("alliance_stats.report") / "templates" / "style.css").read_text(encoding="utf-8"))
+
+
+def _block(block: Block) -> Any:
+    """A block as safe html: tables and figures are made here from escaped parts, text is escaped by the template."""
+    from markupsafe import Markup, escape
+
+    if block.table is not None:
+        return Markup(f'<div class="scroll" tabindex="0">{as_html(block.table, caption=block.caption)}</div>')
+    if block.svg:
+        return Markup(f"<figure>{block.svg}<figcaption>{escape(block.caption)}</figcaption></figure>")
+    return Markup(f"<p>{escape(block.text)}</p>")

@@ -1,0 +1,208 @@
+"""The content of a report as values: sections of paragraphs, tables and figures, in the order of reading."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import pandas as pd
+
+from alliance_stats.render.labels import readable
+from alliance_stats.render.numbers import number, p_value, percent
+from alliance_stats.render.save import as_svg
+from alliance_stats.study.declare import Analysis, Estimand, Evidence
+from alliance_stats.study.run import Run
+
+PACKAGES = ("alliance_stats", "numpy", "pandas", "scipy", "statsmodels", "formulaic", "matplotlib")
+LEVELS: dict[Evidence, str] = {
+    "original data": "Individual data supplied by the analyst.",
+    "summary statistics": "Numbers printed in the publication.",
+    "simulated": "Data drawn by a program. They check the code, never the paper: nothing on this page that rests on them says "
+    "anything about patients.",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, a table of text cells, or a figure as svg; tables and figures have a caption."""
+
+    text: str = ""
+    table: pd.DataFrame | None = None
+    svg: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def anchor(self) -> str:
+        """The heading as an id."""
+        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
+
+
+def sections(run: Run) -> list[Section]:
+    """All sections of a report; those without content are left out."""
+    found = [
+        Section("Question", (Block(run.study.question), Block(run.study.design))),
+        Section("What this rests on", tuple(_evidence(run))),
+        Section("Estimands", (Block(table=_estimands(run)),)),
+        Section("Participants", tuple(_participants(run))),
+        Section("Results", tuple(_results(run))),
+        Section("Figures", tuple(_figures(run))),
+        Section("Published beside rerun", tuple(_comparison(run))),
+        Section("Audit of the printed numbers", tuple(_audits(run))),
+        Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
+        Section("How this was made", (Block(table=_provenance(run)),)),
+    ]
+    return [section for section in found if section.blocks]
+
+
+def _evidence(run: Run) -> Iterator[Block]:
+    used = {run.evidence_of(a): None for a in run.study.analyses if a.name in run.results}
+    rows = [{"level of evidence": level, "meaning": LEVELS[level], "analyses": _names(run, level)} for level in used]
+    yield Block(table=pd.DataFrame(rows))
+    for option in run.study.options:
+        yield Block(
+            f"{option.name.capitalize()}: {run.options[option.name]}. {option.choices[run.options[option.name]]}"
+        )
+
+
+def _names(run: Run, level: Evidence) -> str:
+    names = [a.name for a in run.study.analyses if a.name in run.results and run.evidence_of(a) == level]
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+def _estimands(run: Run) -> pd.DataFrame:
+    columns = {readable(name): _attributes(estimand) for name, estimand in run.study.estimands.items()}
+    frame = pd.DataFrame(columns)
+    return frame.rename_axis("").reset_index()
+
+
+def _attributes(estimand: Estimand) -> dict[str, str]:
+    return {
+        "Population": estimand.population,
+        "Contrast": estimand.contrast,
+        "Outcome": estimand.outcome,
+        "Time": estimand.time,
+        "Intercurrent events": estimand.intercurrent,
+        "Summary": estimand.summary,
+        "Causal reading": estimand.causal,
+    }
+
+
+def _participants(run: Run) -> Iterator[Block]:
+    yield Block(f"{len(run.data)} patients, from {run.source}.")
+    frame = run.describe()
+    shown = frame.drop(columns=["scale_maximum"]).assign(at_maximum=frame["at_maximum"].map(percent))
+    meanings = {variable.name: variable.meaning for variable in run.study.variables}
+    shown["variable"] = [meanings.get(name, readable(name)) for name in shown["variable"]]
+    yield Block(
+        table=shown, caption="The variables by arm; “at maximum” is the share of patients at the end of the scale."
+    )
+
+
+def _results(run: Run) -> Iterator[Block]:
+    for analysis in sorted(run.study.analyses, key=lambda a: a.role != "primary"):
+        if analysis.name in run.results:
+            yield from _result(run, analysis)
+        elif analysis.name in run.skipped:
+            yield Block(f"{readable(analysis.name)}: not analysed. {run.skipped[analysis.name]}.")
+
+
+def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
+    result = run.results[analysis.name]
+    formula = f"{getattr(result.model, 'formula', 'printed means')}; n = {result.statistics['n_obs'].iloc[0]}"
+    title = f"{readable(analysis.name).capitalize()} ({analysis.role}; {run.evidence_of(analysis)}): {formula}"
+    yield Block(table=_tidy(result.estimates), caption=title)
+    for name, frame in run.frames_of(analysis).items():
+        if name != analysis.name:
+            yield Block(table=_tidy(frame), caption=readable(name.replace("/", ": ")).capitalize())
+    for note in result.notes:
+        yield Block(f"Note: {note}.")
+
+
+def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
+    shown = frame.drop(columns=[c for c in ("component", "interval") if c in frame])
+    return shown.assign(term=[readable(t) for t in shown["term"]]) if "term" in shown else shown
+
+
+def _figures(run: Run) -> Iterator[Block]:
+    from alliance_stats.render.figures import canvas
+
+    for figure in run.study.figures:
+        ax = figure.draw(run, None if figure.width == 85 else canvas(width=figure.width))
+        yield Block(svg=as_svg(ax, prefix=f"{run.study.key}-{figure.name}", alt=figure.alt), caption=figure.caption)
+
+
+def _comparison(run: Run) -> Iterator[Block]:
+    frame = run.comparison()
+    if frame.empty:
+        return
+    counts = frame["verdict"].value_counts()
+    yield Block("; ".join(f"{verdict}: {n}" for verdict, n in counts.items()) + ".")
+    yield Block(table=published_beside_rerun(frame))
+
+
+def published_beside_rerun(frame: pd.DataFrame) -> pd.DataFrame:
+    """The comparison for people: printed value with interval, rerun, verdict, source."""
+    return pd.DataFrame(
+        {
+            "analysis": [readable(name.replace("/", ": ")) for name in frame["analysis"]],
+            "term": [readable(term) for term in frame["term"]],
+            "printed": [_printed(row) for row in frame.itertuples()],
+            "rerun": [_rerun(row) for row in frame.itertuples()],
+            "truth": [number(value) for value in frame["truth"]],
+            "verdict": frame["verdict"].to_numpy(),
+            "evidence": frame["evidence"].to_numpy(),
+            "source": frame["source"].to_numpy(),
+            "note": frame["note"].to_numpy(),
+        }
+    )
+
+
+def _printed(row: object) -> str:
+    value, low, high, kind = (getattr(row, name) for name in ("printed", "printed_low", "printed_high", "kind"))
+    if kind in ("significant", "not significant", "not recoverable"):
+        return "not public" if kind == "not recoverable" else str(kind)
+    if kind == "direction":
+        return "positive" if value > 0 else "negative"
+    return number(value) + (f" ({number(low)} to {number(high)})" if pd.notna(low) else "")
+
+
+def _rerun(row: object) -> str:
+    value, kind = getattr(row, "rerun", float("nan")), getattr(row, "kind", "")
+    if pd.isna(value):
+        return ""
+    return f"p {p_value(value)}" if kind in ("significant", "not significant") else number(value)
+
+
+def _audits(run: Run) -> Iterator[Block]:
+    for title, audit in run.study.audits.items():
+        checks = audit()
+        counts = checks["verdict"].value_counts()
+        summary = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        shown = checks[checks["verdict"] != "consistent"]
+        yield Block(f"{title}: {len(checks)} checks ({summary}).")
+        if len(shown):
+            yield Block(table=shown)
+
+
+def _provenance(run: Run) -> pd.DataFrame:
+    rows = [
+        ("Data", run.source),
+        ("SHA-256 of the data", run.data_hash),
+        ("Evidence", run.evidence),
+        *((f"Option {name}", value) for name, value in run.options.items()),
+        *(("Reading", note) for note in run.notes),
+        ("Python", platform.python_version()),
+        *((name, version(name)) for name in PACKAGES),
+        ("Citation of the study", f"{run.study.citation}, doi:{run.study.doi}"),
+    ]
+    return pd.DataFrame(rows, columns=["what", "value"])
