@@ -121,7 +121,7 @@ def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
 def _ranges(given: Sequence[str] | None) -> dict[str, tuple[float, float]]:
     ranges = {}
     for name, text in _pairs(given, "scale").items():
-        low, colon, high = text.partition(":")
+        low, _, high = text.partition(":")
         try:
             ranges[name] = (float(low), float(high))
         except ValueError:

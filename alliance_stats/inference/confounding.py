@@ -11,12 +11,14 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.effect_sizes import linear_parts
+from alliance_stats.inference.grid import Names, as_names
 from alliance_stats.models.linear import LinearState
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.least_squares import least_squares
 from alliance_stats.result import Result, estimate_row
 
 LOG_RATIO = 0.91  # log risk ratio for one SD of a continuous outcome (Chinn 2000; VanderWeele & Ding 2017)
+ROUNDING = 1e-12  # relative size below which a number is rounding
 COLUMNS = (
     "measure", "benchmark", "multiple", "value", "r2_exposure", "r2_outcome", "estimate", "std_error", "statistic",
     "conf_low", "conf_high", "meaning",
@@ -50,7 +52,7 @@ class Exposure:
 def sensitivity(
     result: Result,
     term: str,
-    benchmarks: Sequence[str] = (),
+    benchmarks: Names = (),
     multiples: Sequence[float] = (1, 2, 3),
     q: float = 1.0,
     alpha: float = 0.05,
@@ -95,11 +97,11 @@ def sensitivity(
     >>> data = pd.DataFrame({"pain": [6.0, 5, 4, 4, 2, 3], "alliance": [40.0, 44, 47, 50, 55, 60]})
     >>> rows = sensitivity(LinearModel("pain ~ alliance").fit(data), "alliance").set_index("measure")
     >>> rows.loc[["partial R²", "robustness value", "E-value"], "value"].round(2).to_dict()
-    {'partial R²': 0.79, 'robustness value': 0.82, 'E-value': 3.94}
+    {'partial R²': 0.79, 'robustness value': 0.82, 'E-value': 3.92}
     """
     state, X, y = linear_parts(result, "sensitivity")
     exposure = _exposure(result, state, term, q, alpha)
-    rows = [*_strength_rows(exposure), *_bound_rows(result, state, exposure, X, y, _listed(benchmarks), multiples)]
+    rows = [*_strength_rows(exposure), *_bound_rows(result, state, exposure, X, y, as_names(benchmarks), multiples)]
     return pd.DataFrame([*rows, *_e_value_rows(result, exposure, X, y)], columns=list(COLUMNS))
 
 
@@ -113,7 +115,7 @@ def adjusted_estimate(exposure: Exposure, r2_exposure: float, r2_outcome: float)
     bias = exposure.std_error * np.sqrt(df * r2_outcome * r2_exposure / kept)
     estimate = exposure.estimate - np.copysign(bias, exposure.estimate)
     std_error = exposure.std_error * np.sqrt((1 - r2_outcome) / kept * df / (df - 1))
-    return _inference(float(estimate), float(std_error), df - 1, exposure.alpha)
+    return _inference(exposure, float(estimate), float(std_error), df - 1)
 
 
 def robustness_value(f: float) -> float:
@@ -156,7 +158,7 @@ def _exposure(result: Result, state: LinearState, term: str, q: float, alpha: fl
 def _strength_rows(x: Exposure) -> Iterator[dict[str, Any]]:
     f = x.q * x.f
     away = "the whole estimate" if x.q == 1 else f"{100 * x.q:g} % of the estimate"
-    fitted = _inference(x.estimate, x.std_error, x.df, x.alpha)
+    fitted = _inference(x, x.estimate, x.std_error, x.df)
     yield _row("as fitted", f"{x.name} without a confounder, classical standard error") | fitted
     partial = _share(x.f)
     yield _row("partial R²", f"{x.name} explains {partial:.1%} of what the other terms leave of the outcome", partial)
@@ -167,8 +169,10 @@ def _strength_rows(x: Exposure) -> Iterator[dict[str, Any]]:
     told = f"a confounder needs {value:.1%} of both exposure and outcome to take away {away}"
     yield _row("robustness value", told, value) | _with_confounder(x, value, value)
     value, r2_outcome = _robustness_of_limit(x)
-    told = f"a confounder needs up to {value:.1%} of both to make the interval reach {_remainder(x)}"
-    yield _row(f"robustness value ({_alpha(x)})", told, value) | _with_confounder(x, value, r2_outcome)
+    reached = "0" if x.q == 1 else f"{100 * (1 - x.q):g} % of the estimate"
+    told = f"a confounder needs up to {value:.1%} of both to make the interval reach {reached}"
+    name = "robustness value (α = " + f"{x.alpha:g})".removeprefix("0")
+    yield _row(name, told, value) | _with_confounder(x, value, r2_outcome)
 
 
 def _robustness_of_limit(x: Exposure) -> tuple[float, float]:
@@ -255,10 +259,11 @@ def _columns_of(name: str, result: Result, state: LinearState, x: Exposure) -> n
 
 
 def _partial_r2(rest: np.ndarray, added: np.ndarray, y: np.ndarray) -> float:
-    """Share of what ``rest`` leaves of y that ``added`` explains."""
-    before = least_squares(rest, y).residuals if rest.shape[1] else y
+    """Share of what ``rest`` leaves of y that ``added`` explains; 0 where nothing is left."""
+    before = least_squares(rest, y).residuals
     after = least_squares(np.column_stack([rest, added]), y).residuals
-    return float(1 - after @ after / (before @ before))
+    left = before @ before
+    return max(0.0, float(1 - after @ after / left)) if left > ROUNDING**2 * (y @ y) else 0.0
 
 
 def _with_confounder(x: Exposure, r2_exposure: float, r2_outcome: float) -> dict[str, float]:
@@ -266,12 +271,14 @@ def _with_confounder(x: Exposure, r2_exposure: float, r2_outcome: float) -> dict
     return strength | (adjusted_estimate(x, r2_exposure, r2_outcome) if r2_exposure < 1 else {})
 
 
-def _inference(estimate: float, std_error: float, df: float, alpha: float) -> dict[str, float]:
-    half = float(t_quantile(1 - alpha / 2, df)) * std_error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = float(np.divide(estimate, std_error))
-    limits = {"conf_low": estimate - half, "conf_high": estimate + half}
-    return {"estimate": estimate, "std_error": std_error, "statistic": t} | limits
+def _inference(x: Exposure, estimate: float, std_error: float, df: float) -> dict[str, float]:
+    """Estimate, t and interval; a difference that is rounding alone becomes 0, and t is missing without a residual."""
+    half = float(t_quantile(1 - x.alpha / 2, df)) * std_error
+    found = [0.0 if abs(v) <= ROUNDING * abs(x.estimate) else v for v in (estimate, estimate - half, estimate + half)]
+    t = found[0] / std_error if std_error > 0 else np.nan
+    return {
+        "estimate": found[0], "std_error": std_error, "statistic": t, "conf_low": found[1], "conf_high": found[2],
+    }  # fmt: skip
 
 
 def _row(measure: str, meaning: str, value: float = np.nan) -> dict[str, Any]:
@@ -282,15 +289,3 @@ def _row(measure: str, meaning: str, value: float = np.nan) -> dict[str, Any]:
 def _share(f: float) -> float:
     """f² / (1 + f²), also for an infinite f."""
     return float(np.sin(np.arctan(f)) ** 2)
-
-
-def _remainder(x: Exposure) -> str:
-    return "0" if x.q == 1 else f"{100 * (1 - x.q):g} % of the estimate"
-
-
-def _alpha(x: Exposure) -> str:
-    return "α = " + f"{x.alpha:g}".removeprefix("0")
-
-
-def _listed(names: Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)

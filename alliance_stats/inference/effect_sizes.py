@@ -17,7 +17,7 @@ from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.least_squares import least_squares
 from alliance_stats.result import Result
 
-FAR = 1e3  # |t| beyond which the normal part of a noncentral t is lost beside its chi part
+FAR = 1e4  # |t| beyond which the normal part of a noncentral t is lost beside its chi part
 LABELS = ("group", "equation", "at")
 COLUMNS = (
     "term", "beta", "beta_low", "beta_high", "d", "d_low", "d_high", "partial_r", "partial_r_low", "partial_r_high",
@@ -142,8 +142,7 @@ def small_sample_factor(df: np.ndarray) -> np.ndarray:
     """
     m = np.where(df > 1, df, np.nan)
     finite = np.where(np.isinf(m), 2.0, m)
-    J = np.exp(special.gammaln(finite / 2) - special.gammaln((finite - 1) / 2)) / np.sqrt(finite / 2)
-    return np.where(np.isinf(m), 1.0, J)
+    return np.where(np.isinf(m), 1.0, special.poch((finite - 1) / 2, 0.5) / np.sqrt(finite / 2))
 
 
 def _coefficient_rows(
@@ -187,9 +186,8 @@ def _noncentrality(t: float, df: float, p: float) -> float:
         return -_noncentrality(-t, df, 1 - p)
     if np.isinf(df):
         return t - float(special.ndtri(p))
-    if t > FAR:
-        return t * float(np.sqrt(special.chdtri(df, p) / df))
-    return _root(lambda delta: float(special.nctdtr(df, delta, t)) - p, t)
+    from_chi = t * float(np.sqrt(special.chdtri(df, p) / df))
+    return from_chi if t > FAR else _root(lambda delta: float(special.nctdtr(df, delta, t)) - p, from_chi)
 
 
 def _root(decreasing: Callable[[float], float], start: float) -> float:
@@ -198,7 +196,7 @@ def _root(decreasing: Callable[[float], float], start: float) -> float:
         low, width = low - width, 2 * width
     while decreasing(high) > 0:
         high, width = high + width, 2 * width
-    return float(brentq(decreasing, low - 1, high + 1, xtol=1e-13, rtol=1e-14))
+    return float(brentq(decreasing, low, high, xtol=1e-13, rtol=1e-14))
 
 
 def _sigma(result: Result) -> float:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.effect_sizes import linear_parts
+from alliance_stats.inference.grid import Names, as_names
 from alliance_stats.models.linear import LinearState, cluster_codes
 from alliance_stats.numerics.importance import bootstrap_products, lmg, orthonormal, permuted_products
 from alliance_stats.numerics.random import Seed, stream
@@ -47,8 +48,8 @@ class Shares:
 
 def relative_importance(
     result: Result,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    always: Sequence[str] = (),
+    groups: Mapping[str, Names] | None = None,
+    always: Names = (),
     draws: int = 1000,
     permutations: int = 1000,
     rng: Seed = 1,
@@ -64,8 +65,9 @@ def relative_importance(
     ----------
     result : a fitted LinearModel.
     groups : terms of the formula that count together, e.g. ``{"alliance": ["alliance", "alliance:arm"], "arm":
-        ["arm"]}``; one group a term unless given. An interaction is a term like any other: it may enter before its main
-        effects, where it takes part of their shares, unless all of them are in one group.
+        ["arm"]}``; one group a term unless given. An interaction is a term like any other: outside the group of its
+        main effects it may enter before them, takes part of their shares, and then depends on the coding (reference
+        level, zero point of a scale).
     always : terms that enter before all groups and get no share, e.g. ``["baseline"]``.
     draws, permutations : bootstrap samples and, for each group, permutations.
     rng : seed; a group's permutations depend on the seed and its name alone.
@@ -113,9 +115,9 @@ def relative_importance(
     )
 
 
-def _problem(result: Result, groups: Mapping[str, Sequence[str]] | None, always: Sequence[str]) -> Shares:
+def _problem(result: Result, groups: Mapping[str, Names] | None, always: Names) -> Shares:
     state, X, y = linear_parts(result, "relative_importance")
-    first = _listed(always)
+    first = as_names(always)
     assigned = _assigned(state, groups, first)
     centre = "Intercept" in state.design.slices
     base = np.ones((len(y), int(centre)))
@@ -128,13 +130,11 @@ def _problem(result: Result, groups: Mapping[str, Sequence[str]] | None, always:
     return Shares(tuple(assigned), Z, (int(centre), sizes[0]), tuple(sizes[1:]), codes)
 
 
-def _assigned(
-    state: LinearState, groups: Mapping[str, Sequence[str]] | None, always: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
+def _assigned(state: LinearState, groups: Mapping[str, Names] | None, always: Sequence[str]) -> dict[str, list[str]]:
     """Terms of each group, after checking that every term of the formula has one place."""
     terms = [name for name in state.design.slices if name != "Intercept"]
-    given = {name: (name,) for name in terms if name not in always} if groups is None else groups
-    assigned = {str(name): _listed(members) for name, members in given.items()}
+    given: Mapping[str, Names] = {name: [name] for name in terms if name not in always} if groups is None else groups
+    assigned = {str(name): as_names(members) for name, members in given.items()}
     placed = [*always, *(term for members in assigned.values() for term in members)]
     _require_terms(placed, terms)
     twice = sorted({term for term in placed if placed.count(term) > 1})
@@ -163,10 +163,6 @@ def _require_counts(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise AllianceError(f"relative_importance: {name} is {count}; use a whole number from 1, e.g. 1000")
-
-
-def _listed(names: Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _columns(state: LinearState, X: np.ndarray, terms: Sequence[str]) -> np.ndarray:

@@ -7,15 +7,24 @@ from typing import Any
 
 import pandas as pd
 
-from alliance_stats.errors import DataError
+from alliance_stats.errors import DataError, require_columns
 from alliance_stats.models.audit_cells import Cell, read_cells
 from alliance_stats.models.audit_estimates import difference, estimate, ratio
 from alliance_stats.models.audit_intervals import half_widths, interval_centres, means_inside
 from alliance_stats.models.audit_printed import Finding
 from alliance_stats.models.audit_spread import sd_against_interval, whole_number_totals
-from alliance_stats.models.audit_tests import P_VALUES, PrintedTest, p_of_mean, p_of_statistic, read_tests, rmsea
+from alliance_stats.models.audit_tests import (
+    COLUMNS,
+    P_VALUES,
+    PrintedTest,
+    p_of_mean,
+    p_of_statistic,
+    read_tests,
+    rmsea,
+)
 from alliance_stats.models.audit_totals import declared_totals
 
+PRINTED_IN_TESTS = (*COLUMNS, "p")
 ORDER = {"inconsistent": 0, "no power": 1, "consistent": 2}
 CELL_CHECKS: tuple[Callable[[Sequence[Cell], float], Iterator[Finding]], ...] = (
     interval_centres, means_inside, half_widths, sd_against_interval, whole_number_totals,
@@ -61,6 +70,7 @@ def audit_cells(
     the centre is 0.20 above the mean; with low = −0.2 it is at the mean
     """
     columns = {"n": n, "mean": mean, "sd": sd, "low": low, "high": high}
+    _require_known(decimals or {}, [str(name) for name in table.columns])
     cells = read_cells(table, (factors,) if isinstance(factors, str) else factors, columns, items, decimals)
     return _frame([row for check in CELL_CHECKS for row in check(cells, level)])
 
@@ -85,6 +95,7 @@ def audit_tests(tests: Any, *, level: float = 0.95, decimals: Mapping[str, int] 
     >>> print(audit_tests([fit]).loc[0, "detail"])
     the statistic gives p .276 to .278; df = 5 would give the printed p
     """
+    _require_known(decimals or {}, PRINTED_IN_TESTS)
     declared = read_tests(tests, decimals)
     unknown = sorted({test.kind for test in declared} - set(TEST_CHECKS))
     if unknown:
@@ -116,12 +127,19 @@ def audit(
     >>> audit(printed, sd="sd", totals=[{"item": "patients", "parts": "30 + 29", "printed": 59}])["verdict"].to_list()
     ['consistent']
     """
-    frames = [audit_cells(table, level=level, decimals=decimals, **columns)]
+    decimals = decimals or {}
+    _require_known(decimals, [*map(str, table.columns), *(PRINTED_IN_TESTS if tests is not None else ())])
+    in_table, in_tests = ({k: d for k, d in decimals.items() if k in names} for names in (table, PRINTED_IN_TESTS))
+    frames = [audit_cells(table, level=level, decimals=in_table, **columns)]
     if tests is not None:
-        frames.append(audit_tests(tests, level=level, decimals=decimals))
+        frames.append(audit_tests(tests, level=level, decimals=in_tests))
     if totals is not None:
         frames.append(audit_totals(totals))
     return _frame([Finding(*row) for frame in frames for row in frame.itertuples(index=False, name=None)])
+
+
+def _require_known(decimals: Mapping[str, int], names: Sequence[str]) -> None:
+    require_columns(names, decimals, "decimals")
 
 
 def _frame(rows: list[Finding]) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def whole_number_totals(cells: Sequence[Cell], level: float) -> Iterator[Finding
         nearest = round(cell.mean.value * total) / total
         recomputed = fixed(nearest, cell.mean.decimals + 2)
         if 1 / total <= 10.0**-cell.mean.decimals * (1 + 1e-9):
-            detail = f"every mean with {cell.mean.decimals} decimals can occur with n = {cell.n:g}; nothing is tested"
+            detail = f"every mean printed so can occur with n = {cell.n:g}; nothing is tested"
             yield Finding("whole-number items", cell.item, str(cell.mean), "", "no power", detail)
         elif Range(nearest, nearest).meets(cell.mean.range):
             yield Finding("whole-number items", cell.item, str(cell.mean), recomputed, "consistent", "")

@@ -55,8 +55,9 @@ class PrintedTest:
     def __getitem__(self, name: str) -> Range:
         """Range of a printed number; counts and whole degrees of freedom are exact."""
         number = self.numbers[name]
-        exact = name in ("n", "n2") or (name in ("df", "df2") and number.decimals == 0)
-        return Range(number.value, number.value) if exact else number.range
+        if name in ("n", "n2") or (name in ("df", "df2") and number.decimals == 0):
+            return Range(number.value, number.value)
+        return Range(max(number.range.low, 0.0), number.range.high) if name in ("sd", "sd2") else number.range
 
     def missing(self, *names: str) -> list[str]:
         """Those of the names that are not printed."""
@@ -100,7 +101,7 @@ def p_of_mean(test: PrintedTest) -> Iterator[Finding]:
     if absent or test.p is None:
         yield not_printed("p of a mean", test, absent)
         return
-    t = reach(lambda m, s, n: m / (s / np.sqrt(n)), test["mean"], _positive(test["sd"]), test["n"])
+    t = reach(lambda m, s, n: m / (s / np.sqrt(n)), test["mean"], test["sd"], test["n"])
     df = test.numbers["n"].value - 1
     found = _p_range("t", [t.size(), Range(df, df)], test.sided)
     agrees = found.meets(test.p.range)
@@ -115,8 +116,6 @@ def rmsea(test: PrintedTest) -> Iterator[Finding]:
         yield not_printed("RMSEA", test, absent)
         return
     n, df = test.numbers["n"].value, test.numbers["df"].value
-    if df <= 0:
-        raise DataError(f"tests: {test.item}: df is {df:g}; RMSEA needs a positive number")
     found = reach(lambda x, m: np.sqrt(np.maximum(0, x - df) / (df * m)), test["statistic"], Range(n - 1, n))
     printed = test.numbers["printed"]
     agrees = found.meets(printed.range)
@@ -183,15 +182,13 @@ def _as_rounded(df: Range) -> Range:
     return Range(max(df.low - 0.5, 0.5), df.high + 0.5) if df.low == df.high else df
 
 
-def _positive(sd: Range) -> Range:
-    return Range(max(sd.low, 1e-300), sd.high)
-
-
 def _with_df(test: PrintedTest) -> PrintedTest:
     """A correlation has n − 2 degrees of freedom where they are not printed."""
     if test.kind != "r" or "df" in test.numbers or "n" not in test.numbers:
         return test
     df = Printed(test.numbers["n"].value - 2, 0)
+    if df.value < 1:
+        raise DataError(f"tests: {test.item}: a correlation needs at least 3 patients, n is {test.numbers['n']}")
     return PrintedTest(test.item, test.kind, {**test.numbers, "df": df}, test.p, test.sided)
 
 
@@ -203,11 +200,19 @@ def _read_test(row: Mapping[Any, Any], decimals: Mapping[str, int]) -> PrintedTe
     if sided not in (1, 2):
         raise DataError(f"tests: {item}: sided is {sided}; use 1 or 2")
     numbers = {name: number for name, number in found.items() if number is not None}
-    for name in {"df", "df2", "n", "n2", "sd", "sd2"} & set(numbers):
-        if numbers[name].value <= 0:
-            raise DataError(f"tests: {item}: {name} is {numbers[name]}; it must be above zero")
     p = _read_p(row.get("p"), row.get("p_relation"), item, decimals.get("p"))
-    return PrintedTest(item, str(row["kind"]), numbers, p, sided)
+    test = PrintedTest(item, str(row["kind"]), numbers, p, sided)
+    _require_possible(test)
+    return test
+
+
+def _require_possible(test: PrintedTest) -> None:
+    least = {"df": 0.1, "df2": 0.1, "n": 2.0, "n2": 2.0, "sd": 0.0, "sd2": 0.0}
+    if test.kind in ("chi2", "F", "rmsea"):
+        least["statistic"] = 0.0
+    for name, number in test.numbers.items():
+        if name in least and number.value < least[name]:
+            raise DataError(f"tests: {test.item}: {name} is {number}; it must be at least {least[name]:g}")
 
 
 def _read_p(cell: Any, relation: Any, item: str, decimals: int | None) -> PrintedP | None:

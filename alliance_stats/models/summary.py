@@ -167,7 +167,7 @@ class SummaryStatistics:
             labels = cell_labels(frame[repeated], self._factors)
             raise DataError(f"SummaryStatistics: {'; '.join(labels)} appears more than once; keep one row a cell")
         _require_usable(frame, cell_labels(frame, self._factors), self)
-        return frame
+        return frame.astype({self.n: int})
 
     def _require_one_source(self) -> None:
         if (self.sd is None) == (self.low is None):

@@ -47,8 +47,8 @@ def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float
             ax.set_position((0, 0, 1, 1))
             across = width
         else:
-            across = room(ax) / 72 * 25.4
-            tall = max(tall, _height(ax))
+            across, available = _millimetres(ax)
+            tall = max(tall, available)
         ax.set_axis_off()
         ax.set_xlim(0, across)
         ax.set_ylim(tall, 0)
@@ -168,7 +168,7 @@ def _tallest(boxes: list[dict[str, Any]], size: float) -> float:
 
 def _fitted(flow: pd.DataFrame, ax: Axes) -> tuple[pd.DataFrame, float]:
     """Boxes for axes of a given size: smaller text, down to 5 pt, where 8 pt is too tall."""
-    across, available = room(ax) / 72 * 25.4, _height(ax)
+    across, available = _millimetres(ax)
     for size in (SIZE, 7.0, 6.0, 5.0):
         boxes = flow_boxes(flow, width=across, size=size)
         tall = float((boxes["top"] + boxes["height"]).max()) + EDGE
@@ -179,8 +179,9 @@ def _fitted(flow: pd.DataFrame, ax: Axes) -> tuple[pd.DataFrame, float]:
     )
 
 
-def _height(ax: Axes) -> float:
-    return float(ax.get_position().height * ax.figure.bbox.height / ax.figure.dpi * 25.4)
+def _millimetres(ax: Axes) -> tuple[float, float]:
+    across, tall = room(ax)
+    return across / 72 * 25.4, tall / 72 * 25.4
 
 
 def _box(ax: Axes, row: dict[str, Any], size: float) -> None:

@@ -64,7 +64,7 @@ def forest(
     with house():
         new = ax is None
         ax = canvas(width, 40)[0] if ax is None else ax
-        names, numbers = _texts(rows, room(ax))
+        names, numbers = _texts(rows, room(ax)[0])
         tall = [max(a.count("\n"), b.count("\n")) * 1.15 + 1.9 for a, b in zip(names, numbers, strict=True)]
         if new:
             ax.figure.set_size_inches(width / 25.4, (sum(tall) * SIZE + 38) / 72)  # type: ignore[union-attr]

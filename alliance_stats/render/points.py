@@ -124,7 +124,7 @@ def group_means(
         handles = [_draw_means(ax, spots if by is None else spots[spots[by] == g], groups[g]) for g in groups]
         names = levels(means[x])
         ax.set_xlim(-0.5, len(names) - 0.5)
-        texts = [wrap(name_of(name), 0.72 * room(ax) / len(names)) for name in names]
+        texts = [wrap(name_of(name), 0.72 * room(ax)[0] / len(names)) for name in names]
         ax.set_xticks(range(len(names)), texts, parse_math=False)
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of(y or "estimate") if ylabel is None else ylabel)
         lost = "" if raw is None or y is None else left_out(raw, [*factors, y])

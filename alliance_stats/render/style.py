@@ -124,18 +124,19 @@ def dress(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Spines, tick sizes and labels, also for axes made outside the house context."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=SIZE, length=2.5, width=0.6)
-    for axis, label in ((ax.xaxis, xlabel), (ax.yaxis, ylabel)):
-        across = room(ax) if axis is ax.xaxis else ax.figure.bbox.height / ax.figure.dpi * 72
-        axis.set_label_text(wrap(label, 0.8 * across), fontsize=SIZE)
+    for axis, label, along in zip((ax.xaxis, ax.yaxis), (xlabel, ylabel), room(ax), strict=True):
+        axis.set_label_text(wrap(label, 0.75 * along), fontsize=SIZE)
 
 
-def room(ax: Axes) -> float:
-    """Width in points of the place that the axes and their labels have in the figure."""
-    across = float(ax.figure.bbox.width / ax.figure.dpi * 72)
+def room(ax: Axes) -> tuple[float, float]:
+    """Width and height in points of the place that the axes and their labels have in the figure."""
+    box, dpi = ax.figure.bbox, ax.figure.dpi
+    across, tall = float(box.width / dpi * 72), float(box.height / dpi * 72)
     spec = ax.get_subplotspec()
     if spec is None or ax.get_figure(root=True).get_layout_engine() is None:  # type: ignore[union-attr]
-        return float(ax.get_position().width) * across
-    return across * len(spec.colspan) / spec.get_gridspec().ncols
+        return float(ax.get_position().width) * across, float(ax.get_position().height) * tall
+    grid = spec.get_gridspec()
+    return across * len(spec.colspan) / grid.ncols, tall * len(spec.rowspan) / grid.nrows
 
 
 @cache
@@ -172,7 +173,7 @@ def _wrapped(line: str, points: float, size: float) -> str:
 
 def legend_above(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend over the axes, where no data are: side by side where it fits, else one entry a line."""
-    across = 0.78 * room(ax)
+    across = 0.78 * room(ax)[0]
     texts = [wrap(label, across - 3 * SIZE) for label in labels]
     side_by_side = sum(text_width(label) + 5 * SIZE for label in labels) < across
     # A leading underscore would hide the entry, so the texts are set after the legend is made.

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from alliance_stats.render.numbers import number, p_value, whole
+from alliance_stats.render.numbers import fixed, number, p_value, whole
 
 HEADINGS = {
     "std_error": "std. error",
     "p_value": "p",
-    "p_adjusted": "p (adjusted)",
+    "df_num": "df (effect)",
     "conf_low": "low",
     "conf_high": "high",
 }
+ON_THE_SCALE = ("estimate", "std_error", "conf_low", "conf_high", "limit", "smallest_margin", "null", "adjusted")
+ALIKE = 20  # ratio of standard errors up to which a column keeps one number of decimals
+TWO_DECIMALS = ("statistic", "skew")
 
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as text, for people: p-values in APA style, other numbers to three significant digits.
+    """The frame as text, for people.
 
-    >>> rounded(pd.DataFrame({"term": ["arm"], "estimate": [0.123456], "p_value": [1e-9]}))
-      term estimate       p
-    0  arm    0.123  < .001
+    p-values in APA style, degrees of freedom and counts whole; in a row with a standard error the estimate and its limits
+    carry the same decimals, two significant digits of the standard error at least; everything else three significant digits.
+
+    >>> rounded(pd.DataFrame({"term": ["arm"], "estimate": [0.123456], "std_error": [0.0123], "p_value": [1e-9]}))
+      term estimate std. error       p
+    0  arm    0.123      0.012  < .001
     """
     shown = frame.loc[:, [not _empty(frame[name]) for name in frame.columns]]
-    text = {HEADINGS.get(str(n), str(n)): [_writer(str(n))(v) for v in shown[n]] for n in shown.columns}
+    places = _places(shown)
+    text = {_heading(str(n)): _cells_of(str(n), shown[n], places) for n in shown.columns}
     return pd.DataFrame(text, index=frame.index, dtype=object)
 
 
@@ -61,8 +70,35 @@ def _empty(column: pd.Series[Any]) -> bool:
     return len(column) > 0 and bool(column.isna().all() or (column.astype(str) == "").all())
 
 
-def _writer(name: str) -> Callable[[Any], str]:
-    return p_value if name in {"p_value", "p_adjusted"} else whole if name.startswith(("df", "n_")) else number
+def _heading(name: str) -> str:
+    return HEADINGS.get(name, name.replace("_", " "))
+
+
+def _cells_of(name: str, column: pd.Series[Any], places: list[int | None]) -> list[str]:
+    if name in ON_THE_SCALE:
+        return [number(v) if p is None else fixed(v, p) for v, p in zip(column, places, strict=True)]
+    if name in TWO_DECIMALS:
+        return [fixed(value, 2) for value in column]
+    write = p_value if name.startswith("p_") else whole if name.startswith(("df", "n_")) or name == "n" else number
+    return [value if isinstance(value, str) else write(value) for value in column]
+
+
+def _places(frame: pd.DataFrame) -> list[int | None]:
+    """Decimals of each row from its standard error, the same for all where these are alike; None where there is none."""
+    if "std_error" not in frame:
+        return [None] * len(frame)
+    errors = frame["std_error"].astype(float)
+    known = errors[np.isfinite(errors) & (errors > 0)]
+    if len(known) and known.max() / known.min() <= ALIKE:
+        return [_decimals(float(known.median()))] * len(frame)
+    return [_decimals(value) for value in errors]
+
+
+def _decimals(std_error: float) -> int | None:
+    if not np.isfinite(std_error) or std_error <= 0:
+        return None
+    size = math.floor(math.log10(std_error * 1.0000001))
+    return max(2 - max(size, 0), 0) if size >= 0 else min(max(2, 1 - size), 8)
 
 
 def _column(cells: list[str], *, right: bool) -> list[str]:

@@ -15,19 +15,22 @@ from alliance_stats.study.run import Run
 SUFFIXES = (".html",)
 
 
-def write_report(run: Run, path: Path) -> Path:
-    """Write the report of a run; same run, same bytes. AllianceError for an unknown suffix or an absent folder."""
+def write_report(run: Run, path: Path, *, patients: bool = False) -> Path:
+    """Write the report of a run; same run, same bytes.
+
+    ``patients`` shows single patients as points. Raises AllianceError for an unknown suffix or an absent folder.
+    """
     if path.suffix not in SUFFIXES:
         raise AllianceError(f"report: '{path.name}' ends in '{path.suffix}'; use one of {', '.join(SUFFIXES)}")
     if not path.parent.is_dir():
         raise AllianceError(f"report: there is no folder '{path.parent}'; make it first")
-    path.write_text(report_html(run), encoding="utf-8")
+    path.write_text(report_html(run, patients=patients), encoding="utf-8")
     return path
 
 
-def report_html(run: Run) -> str:
-    """The page as text. No patient-level rows, no date, nothing loaded from elsewhere; free text is escaped."""
-    found = sections(run)
+def report_html(run: Run, *, patients: bool = False) -> str:
+    """The page as text. No patient-level rows unless asked for, no date, nothing from elsewhere; text is escaped."""
+    found = sections(run, patients=patients)
     return render(
         "report.html",
         title=run.study.title,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import numpy as np
 import pandas as pd
 
 from alliance_stats.render.labels import readable
-from alliance_stats.render.numbers import number, p_value, percent
+from alliance_stats.render.numbers import fixed, number, p_value, percent
 from alliance_stats.render.save import as_svg
-from alliance_stats.study.declare import Analysis, Estimand, Evidence
+from alliance_stats.study.declare import Analysis, Estimand, Evidence, Role
 from alliance_stats.study.run import Run
 
 PACKAGES = ("alliance_stats", "numpy", "pandas", "scipy", "statsmodels", "formulaic", "matplotlib")
@@ -47,18 +48,20 @@ class Section:
         return "".join(c if c.isalnum() else "-" for c in self.title.lower())
 
 
-def sections(run: Run) -> list[Section]:
-    """All sections of a report; those without content are left out."""
+def sections(run: Run, *, patients: bool = False) -> list[Section]:
+    """All sections of a report; those without content are left out. ``patients``: show single patients as points."""
     found = [
         Section("Question", (Block(run.study.question), Block(run.study.design))),
         Section("What this rests on", tuple(_evidence(run))),
+        Section("Published beside rerun", tuple(_comparison(run))),
+        Section("Figures", tuple(_figures(run, patients))),
+        Section("Side by side", tuple(_side_by_side(run))),
+        Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
         Section("Estimands", (Block(table=_estimands(run)),)),
         Section("Participants", tuple(_participants(run))),
-        Section("Results", tuple(_results(run))),
-        Section("Figures", tuple(_figures(run))),
-        Section("Published beside rerun", tuple(_comparison(run))),
+        Section("Primary results", tuple(_results(run, "primary"))),
+        Section("Secondary results", tuple(_results(run, "secondary"))),
         Section("Audit of the printed numbers", tuple(_audits(run))),
-        Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
         Section("How this was made", (Block(table=_provenance(run)),)),
     ]
     return [section for section in found if section.blocks]
@@ -76,11 +79,13 @@ def _evidence(run: Run) -> Iterator[Block]:
 
 def _names(run: Run, level: Evidence) -> str:
     names = [a.name for a in run.study.analyses if a.name in run.results and run.evidence_of(a) == level]
-    return ", ".join(name.replace("_", " ") for name in names)
+    if len(names) == len(run.results):
+        return "all"
+    return "; ".join(run.label(name) for name in names)
 
 
 def _estimands(run: Run) -> pd.DataFrame:
-    columns = {readable(name): _attributes(estimand) for name, estimand in run.study.estimands.items()}
+    columns = {run.label(name): _attributes(estimand) for name, estimand in run.study.estimands.items()}
     frame = pd.DataFrame(columns)
     return frame.rename_axis("").reset_index()
 
@@ -100,30 +105,36 @@ def _attributes(estimand: Estimand) -> dict[str, str]:
 def _participants(run: Run) -> Iterator[Block]:
     yield Block(f"{len(run.data)} patients, from {run.source}.")
     frame = run.describe()
-    shown = frame.drop(columns=["scale_maximum"]).assign(at_maximum=frame["at_maximum"].map(percent))
-    meanings = {variable.name: variable.meaning for variable in run.study.variables}
-    shown["variable"] = [meanings.get(name, readable(name)) for name in shown["variable"]]
+    shares = [
+        percent(s) if np.isfinite(run.maximum(n)) else ""
+        for n, s in zip(frame["variable"], frame["at_maximum"], strict=True)
+    ]
+    shown = frame.drop(columns=["scale_maximum"]).assign(at_maximum=shares)
+    shown["variable"] = [
+        run.label(n) if first else ""
+        for n, first in zip(frame["variable"], ~frame["variable"].duplicated(), strict=True)
+    ]
     yield Block(
         table=shown, caption="The variables by arm; “at maximum” is the share of patients at the end of the scale."
     )
 
 
-def _results(run: Run) -> Iterator[Block]:
-    for analysis in sorted(run.study.analyses, key=lambda a: a.role != "primary"):
-        if analysis.name in run.results:
+def _results(run: Run, role: Role) -> Iterator[Block]:
+    for analysis in run.study.analyses:
+        if analysis.role == role and analysis.name in run.results:
             yield from _result(run, analysis)
-        elif analysis.name in run.skipped:
-            yield Block(f"{readable(analysis.name)}: not analysed. {run.skipped[analysis.name]}.")
+        elif analysis.role == role and analysis.name in run.skipped:
+            yield Block(f"{run.label(analysis.name)}: not analysed. {run.skipped[analysis.name]}.")
 
 
 def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
     result = run.results[analysis.name]
     formula = f"{getattr(result.model, 'formula', 'printed means')}; n = {result.statistics['n_obs'].iloc[0]}"
-    title = f"{readable(analysis.name).capitalize()} ({analysis.role}; {run.evidence_of(analysis)}): {formula}"
+    title = f"{run.label(analysis.name)} ({run.evidence_of(analysis)}): {formula}"
     yield Block(table=_tidy(result.estimates), caption=title)
     for name, frame in run.frames_of(analysis).items():
         if name != analysis.name:
-            yield Block(table=_tidy(frame), caption=readable(name.replace("/", ": ")).capitalize())
+            yield Block(table=_tidy(frame), caption=_title(run, name))
     for note in result.notes:
         yield Block(f"Note: {note}.")
 
@@ -133,12 +144,25 @@ def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
     return shown.assign(term=[readable(t) for t in shown["term"]]) if "term" in shown else shown
 
 
-def _figures(run: Run) -> Iterator[Block]:
-    from alliance_stats.render.figures import canvas
+def _title(run: Run, name: str) -> str:
+    return ": ".join(run.label(part) for part in name.split("/"))
 
+
+def _side_by_side(run: Run) -> Iterator[Block]:
+    for term in run.study.side_by_side:
+        frame = run.across(term)
+        shown = frame.assign(analysis=[run.label(name.split("/")[0]) for name in frame["analysis"]])
+        yield Block(table=_tidy(shown), caption=f"{readable(term)}, from every analysis")
+
+
+def _figures(run: Run, patients: bool) -> Iterator[Block]:
+    from alliance_stats.render.style import canvas
+
+    shown = patients or run.evidence == "simulated"
     for figure in run.study.figures:
-        ax = figure.draw(run, None if figure.width == 85 else canvas(width=figure.width))
-        yield Block(svg=as_svg(ax, prefix=f"{run.study.key}-{figure.name}", alt=figure.alt), caption=figure.caption)
+        ax = figure.draw(run, canvas(figure.size[0], figure.size[1])[0] if figure.size else None, shown)
+        svg = as_svg(ax, prefix=f"{run.study.key}-{figure.name}", title=figure.alt, description=figure.caption)
+        yield Block(svg=svg, caption=figure.caption)
 
 
 def _comparison(run: Run) -> Iterator[Block]:
@@ -147,14 +171,14 @@ def _comparison(run: Run) -> Iterator[Block]:
         return
     counts = frame["verdict"].value_counts()
     yield Block("; ".join(f"{verdict}: {n}" for verdict, n in counts.items()) + ".")
-    yield Block(table=published_beside_rerun(frame))
+    yield Block(table=published_beside_rerun(frame, run.label))
 
 
-def published_beside_rerun(frame: pd.DataFrame) -> pd.DataFrame:
+def published_beside_rerun(frame: pd.DataFrame, label: Callable[[str], str] = readable) -> pd.DataFrame:
     """The comparison for people: printed value with interval, rerun, verdict, source."""
     return pd.DataFrame(
         {
-            "analysis": [readable(name.replace("/", ": ")) for name in frame["analysis"]],
+            "analysis": ["participants" if n == "data" else label(n.split("/")[0]) for n in frame["analysis"]],
             "term": [readable(term) for term in frame["term"]],
             "printed": [_printed(row) for row in frame.itertuples()],
             "rerun": [_rerun(row) for row in frame.itertuples()],
@@ -169,11 +193,12 @@ def published_beside_rerun(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _printed(row: object) -> str:
     value, low, high, kind = (getattr(row, name) for name in ("printed", "printed_low", "printed_high", "kind"))
+    decimals = int(getattr(row, "decimals", 0))
     if kind in ("significant", "not significant", "not recoverable"):
         return "not public" if kind == "not recoverable" else str(kind)
     if kind == "direction":
         return "positive" if value > 0 else "negative"
-    return number(value) + (f" ({number(low)} to {number(high)})" if pd.notna(low) else "")
+    return fixed(value, decimals) + (f" ({fixed(low, decimals)} to {fixed(high, decimals)})" if pd.notna(low) else "")
 
 
 def _rerun(row: object) -> str:

@@ -102,7 +102,8 @@ def parameter_rows() -> Iterator[tuple[str, float, str, str]]:
         for arm, effect in zip(ARMS[1:], measure.effects[1:], strict=True):
             yield f"{name}_{arm}", effect, f"effect of {arm} against {ARMS[0]} on {name} at 8 weeks", measure.source
         sd_source = f"{measure.source}: derived from its intervals" if measure.source != ASSUMED else ASSUMED
-        yield f"{name}_residual_sd", measure.residual_sd, "SD at 8 weeks within arms, given the baseline", sd_source
+        given = ", given the baseline" if name in REPEATED else ""
+        yield f"{name}_residual_sd", measure.residual_sd, f"SD at 8 weeks within arms{given}", sd_source
         yield f"{name}_final", measure.final, f"mean at 8 weeks in {ARMS[0]}", ASSUMED
         yield f"{name}_carried", measure.carried, _carried(name), ASSUMED
         yield from _baseline_rows(name, measure) if name in REPEATED else ()

@@ -53,7 +53,10 @@ VARIABLES = (
 )  # fmt: skip
 
 POPULATION = "Adults with non-specific low back pain of three months or more who had a second treatment session"
-DROPOUT = "Stopping treatment is ignored (the outcome is used whatever happened); patients without the 8-week outcome are left out and counted"
+DROPOUT = (
+    "Stopping treatment is ignored (the outcome is used whatever happened); "
+    "patients without the 8-week outcome are left out and counted"
+)
 ESTIMANDS = {
     "association": Estimand(
         population=POPULATION,
@@ -144,15 +147,16 @@ def _arms(name: str) -> Analysis:
     return Analysis(f"{name}_arms", LinearModel(_formula(name, "arm")), "arms", "secondary", derived)
 
 
-def _draw_interaction(run: Run, ax: Axes | None) -> Axes:
+def _draw_interaction(run: Run, ax: Axes | None, points: bool) -> Axes:
     result = run.results["gpe_by_arm"]
     return figures.interaction(
-        curve(result, "alliance", "arm"), result.frame, x="alliance", by="arm", y="gpe_8w", ceiling=run.maximum("alliance"),
+        curve(result, "alliance", "arm"), result.frame if points else None,
+        x="alliance", by="arm", y="gpe_8w", ceiling=run.maximum("alliance"),
         xlabel="Alliance at session 2 (points)", ylabel="Global perceived effect, 8 weeks (points)", ax=ax,
     )  # fmt: skip
 
 
-def _draw_forest(run: Run, ax: Axes | None) -> Axes:
+def _draw_forest(run: Run, ax: Axes | None, points: bool) -> Axes:
     rows = run.across("alliance")
     kept = rows[rows["analysis"].isin([*OUTCOMES, *(f"{name}_at_rating" for name in WITH_BASELINE)])]
     shown = kept.assign(term=kept["analysis"].map(_label), component="effect")
@@ -164,13 +168,31 @@ def _label(analysis: str) -> str:
     return meaning + (", also adjusted for its value at the rating" if analysis.endswith("_at_rating") else "")
 
 
-def _draw_flow(run: Run, ax: Axes | None) -> Axes:
+def _draw_flow(run: Run, ax: Axes | None, points: bool) -> Axes:
     return figures.participant_flow(run.flow(), ax=ax)
 
 
-_drawings: dict[str, Callable[[Run, Any], Any]] = {
+_drawings: dict[str, Callable[[Run, Any, bool], Any]] = {
     "forest": _draw_forest, "interaction": _draw_interaction, "flow": _draw_flow,
 }  # fmt: skip
+
+LABELS = (
+    {name: f"{meaning}, 8 weeks" for name, (meaning, _) in OUTCOMES.items()}
+    | {f"{name}_at_rating": f"{OUTCOMES[name][0]}, also adjusted for its value at the rating" for name in WITH_BASELINE}
+    | {f"{name}_by_arm": f"{meaning}: alliance by arm" for name, (meaning, _) in OUTCOMES.items()}
+    | {f"{name}_arms": f"{OUTCOMES[name][0]}: arms" for name in PRIMARY}
+    | {
+        "importance": "relative importance of alliance and arm (LMG shares of variance)",
+        "unmeasured": "how strong an unmeasured confounder would have to be",
+        "standardised": "standardised coefficients",
+        "interaction": "joint test of the interaction",
+        "slopes": "slope of alliance in each arm",
+        "differences": "differences between the slopes, p adjusted by Holm",
+        "where_smt_differs_from_mce": "alliance at which SMT and MCE differ (Johnson–Neyman)",
+        "effects": "differences from general exercise",
+        "means": "adjusted means",
+    }
+)
 
 STUDY = Study(
     key="ferreira2013",
@@ -198,16 +220,17 @@ STUDY = Study(
     outcomes=("alliance", *(f"{n}_baseline" for n in WITH_BASELINE), *(f"{n}_8w" for n in OUTCOMES)),
     figures=(
         Figure("forest", "Outcome at 8 weeks per point of alliance, with 95 % intervals.",
-               "Forest plot of the alliance coefficients by outcome", _drawings["forest"], width=174),
+               "Forest plot of the alliance coefficients by outcome", _drawings["forest"], size=(174, 80)),
         Figure("interaction", "Global perceived effect by alliance and arm, over each arm's observed range; the dashed line "
                "marks the end of the scale.", "Lines of global perceived effect against alliance for three arms",
-               _drawings["interaction"], width=174),
-        Figure("flow", "Participants.", "Flow diagram of the participants by arm", _drawings["flow"], width=174),
+               _drawings["interaction"], size=(174, 80)),
+        Figure("flow", "Participants.", "Flow diagram of the participants by arm", _drawings["flow"]),
     ),
+    labels=LABELS,
     cautions=(
         "Alliance was not randomised. What predicts outcome need not cause it.",
-        "An alliance rated at session 2 that merely reflects early improvement predicts outcome as well; only adjustment for the "
-        "outcome at the rating separates the two.",
+        "An alliance rated at session 2 that merely reflects early improvement predicts outcome as well; only adjustment "
+        "for the outcome at the rating separates the two.",
         "Alliance ratings pile up at the end of the scale. Where the arms differ in that share, alliance × arm is rejected too "
         "often even without a true interaction.",
         "In the comparison of alliance with treatment (relative importance) treatment was randomised and alliance was not.",

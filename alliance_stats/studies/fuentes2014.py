@@ -16,7 +16,7 @@ from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.result import Result
 from alliance_stats.simulate.fuentes import simulate_fuentes
-from alliance_stats.study.declare import Analysis, Estimand, Figure, Option, Study
+from alliance_stats.study.declare import Analysis, Derived, Estimand, Figure, Option, Study
 from alliance_stats.study.run import Run
 from alliance_stats.study.targets import load_table, load_targets
 
@@ -100,16 +100,16 @@ def _effect_sizes(result: Result) -> pd.DataFrame:
     return cohens_d(result, contrast(result, CELLS, EFFECTS, adjust="holm"))
 
 
-COMPARISONS = {
+COMPARISONS: dict[str, Derived] = {
     "effects": partial(contrast, by=CELLS, weights=EFFECTS, adjust="holm"),
     "anova": partial(anova, factors=CELLS),
     "se_al": _se_al,
     "se_al_margin": _se_al_margin,
 }
-ON_DATA = {**COMPARISONS, "cells": partial(marginal_means, by=CELLS)}
-CHANGES = {**COMPARISONS, "groups": partial(contrast, by=CELLS, weights=GROUPS, adjust="none")}
-PRINTED = {**COMPARISONS, "effect_sizes": _effect_sizes}
-ONLY_SE_AL = {"se_al": _se_al, "se_al_margin": _se_al_margin}
+ON_DATA: dict[str, Derived] = {**COMPARISONS, "cells": partial(marginal_means, by=CELLS)}
+CHANGES: dict[str, Derived] = {**COMPARISONS, "groups": partial(contrast, by=CELLS, weights=GROUPS, adjust="none")}
+PRINTED: dict[str, Derived] = {**COMPARISONS, "effect_sizes": _effect_sizes}
+ONLY_SE_AL: dict[str, Derived] = {"se_al": _se_al, "se_al_margin": _se_al_margin}
 
 
 def _tables() -> dict[str, pd.DataFrame]:
@@ -126,7 +126,7 @@ def _tables() -> dict[str, pd.DataFrame]:
 def _data_analyses() -> tuple[Analysis, ...]:
     pain, ppt = "pain_reduction ~ treatment * alliance + pain_before", "ppt_gain ~ treatment * alliance + ppt_before"
     nested, crossed = {"therapists": ("nested",)}, {"therapists": ("crossed",)}
-    named = {"needs": ("therapist",), "otherwise": "the therapists' part in the result cannot be looked at"}
+    unseen = "the therapists' part in the result cannot be looked at"
     clustered = LinearModel(pain, vcov="CR2", cluster="therapist")
     return (
         Analysis("pain", LinearModel(pain), "factorial", derived=ON_DATA),
@@ -134,14 +134,15 @@ def _data_analyses() -> tuple[Analysis, ...]:
         Analysis("pain_change", LinearModel("pain_reduction ~ treatment * alliance"), "groups", "secondary", CHANGES),
         Analysis("ppt_change", LinearModel("ppt_gain ~ treatment * alliance"), "groups", "secondary", CHANGES),
         Analysis("pain_within_therapists", LinearModel(f"{pain} + C(therapist)"), "factorial", "secondary",
-                 ONLY_SE_AL | {"effects": COMPARISONS["effects"]}, when=crossed, **named),
-        Analysis("pain_by_therapist", clustered, "factorial", "secondary", ONLY_SE_AL, when=nested, **named),
+                 ONLY_SE_AL | {"effects": COMPARISONS["effects"]}, when=crossed, needs=("therapist",), otherwise=unseen),
+        Analysis("pain_by_therapist", clustered, "factorial", "secondary", ONLY_SE_AL, when=nested,
+                 needs=("therapist",), otherwise=unseen),
     )  # fmt: skip
 
 
 def _printed_analyses() -> tuple[Analysis, ...]:
     pooled = SummaryStatistics(CELLS, low="low", high="high")
-    apart = SummaryStatistics(CELLS, low="low", high="high", error="separate")
+    apart = SummaryStatistics(CELLS, low="low", high="high", error="separate", interval_df="group")
     congress = SummaryStatistics(CELLS, sd="sd", error="separate")
     return (
         Analysis("printed_pain", pooled, "factorial", "secondary", PRINTED, table="pain"),
@@ -155,21 +156,21 @@ def _audit(table: str, totals: list[dict[str, object]] | None = None) -> pd.Data
     return SummaryStatistics(CELLS, low="low", high="high").audit(TABLES[table], totals=totals)
 
 
-def _draw_groups(run: Run, ax: Axes | None) -> Axes:
+def _draw_groups(run: Run, ax: Axes | None, points: bool) -> Axes:
     return figures.group_means(
-        run.derived["pain/cells"], run.results["pain"].frame, x="treatment", by="alliance", y="pain_reduction",
-        ylabel="Fall in pain (mm)", ax=ax,
+        run.derived["pain/cells"], run.results["pain"].frame if points else None,
+        x="treatment", by="alliance", y="pain_reduction", ylabel="Fall in pain (mm)", ax=ax,
     )  # fmt: skip
 
 
-def _draw_sources(run: Run, ax: Axes | None) -> Axes:
+def _draw_sources(run: Run, ax: Axes | None, points: bool) -> Axes:
     rows = run.across("SE − AL")
     pain = rows[~rows["analysis"].str.contains("ppt")].dropna(subset="conf_low")
     shown = pain.assign(term=pain["analysis"].map(SOURCES), component="effect").dropna(subset="term")
     return figures.forest(shown, xlabel="Sham enhanced − active limited, fall in pain (mm)", ax=ax)
 
 
-def _draw_flow(run: Run, ax: Axes | None) -> Axes:
+def _draw_flow(run: Run, ax: Axes | None, points: bool) -> Axes:
     return figures.participant_flow(run.flow(), ax=ax)
 
 
@@ -180,6 +181,28 @@ SOURCES = {
     "pain/se_al": "These data, adjusted",
     "pain_change/se_al": "These data, change scores",
 }
+LABELS = {
+    "pain": "Fall in pain, adjusted for pain before",
+    "ppt": "Rise in pressure pain threshold, adjusted for the threshold before",
+    "pain_change": "Fall in pain, change scores",
+    "ppt_change": "Rise in pressure pain threshold, change scores",
+    "pain_within_therapists": "Fall in pain, compared within therapists",
+    "pain_by_therapist": "Fall in pain, cluster-robust by therapist",
+    "printed_pain": "Printed pain means and intervals",
+    "printed_pain_centres": "Centres of the printed pain intervals",
+    "printed_congress": "Congress figures for pain",
+    "printed_ppt": "Printed pressure pain threshold means and intervals",
+    "effects": "factorial contrasts, p adjusted by Holm",
+    "anova": "type III tests",
+    "se_al": "sham enhanced minus active limited",
+    "se_al_margin": "the same as non-inferiority, one-sided 2.5 %",
+    "cells": "adjusted means of the groups",
+    "groups": "mean change by group",
+    "effect_sizes": "standardised contrasts",
+    "pain_reduction": "Fall in pain intensity (PI-NRS)",
+    "ppt_gain": "Rise in pressure pain threshold",
+    "sham_enhanced": "sham enhanced against active limited",
+}
 TABLES = _tables()
 
 STUDY = Study(
@@ -189,7 +212,8 @@ STUDY = Study(
     doi="10.2522/ptj.20130118",
     question="Does an enhanced interaction with the therapist reduce pain, alone and beside an active treatment; "
     "and does sham treatment with an enhanced alliance do as well as active treatment with a limited one?",
-    design="Randomised 2 × 2 experiment, one session: current (active or sham) × interaction (enhanced or limited); 117 patients",
+    design="Randomised 2 × 2 experiment, one session: current (active or sham) × interaction (enhanced or limited); 117 "
+    "patients",
     variables=VARIABLES,
     prepare=(
         Change("pain_before", baseline="pain_after", name="pain_reduction"),
@@ -210,9 +234,10 @@ STUDY = Study(
     figures=(
         Figure("groups", "Fall in pain by current and interaction: means with 95 % intervals, adjusted for pain before the "
                "session, over the patients.", "Group means with raw data", _draw_groups),
-        Figure("sources", "Sham current with an enhanced alliance against active current with a limited one, from every source.",
-               "Forest plot of the difference SE minus AL", _draw_sources, width=174),
-        Figure("flow", "Participants.", "Flow diagram of the participants by group", _draw_flow, width=174),
+        Figure("sources", "Sham current with an enhanced alliance against active current with a limited one, from "
+               "every source.",
+               "Forest plot of the difference SE minus AL", _draw_sources, size=(174, 80)),
+        Figure("flow", "Participants.", "Flow diagram of the participants by group", _draw_flow),
     ),
     audits={
         "Pain, printed means and intervals (mm)": partial(
@@ -220,8 +245,11 @@ STUDY = Study(
         ),
         "Pressure pain threshold, printed means and intervals (kg)": partial(_audit, "ppt"),
     },
+    side_by_side=("SE − AL",),
+    labels=LABELS,
     cautions=(
-        "Three sources of the same trial print different group means (limited sham 10.3, 10.0 and 10.14 mm); each target names its own.",
+        "Three sources of the same trial print different group means (limited sham 10.3, 10.0 and 10.14 mm); each "
+        "target names its own.",
         "Pain reduction is pain before − pain after, so that a positive number is an improvement. Adjusted for pain before the "
         "session its contrasts are those of an analysis of covariance of pain after, with the sign turned.",
         "The standard deviations of the congress figures are implied (mean ÷ effect size); which SD was used is not stated.",

@@ -95,18 +95,25 @@ class Option:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a run: ``draw(run, ax)`` draws it on the axes (or makes its own); ``alt`` says what is seen."""
+    """A figure of a run: ``draw(run, ax, points)`` draws it; ``alt`` says what is seen; ``size`` is width and height in mm.
+
+    Without a size the drawing makes its own axes. ``points`` says whether single patients may be shown as points.
+    """
 
     name: str
     caption: str
     alt: str
-    draw: Callable[[Run, Axes | None], Axes]
-    width: int = 85
+    draw: Callable[[Run, Axes | None, bool], Axes]
+    size: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """A published design, declared once: the same declaration checks data, analyses them and writes the report.
+
+    ``variables`` check the data and make the codebook; ``prepare`` are steps before the analyses; ``waves`` name the columns
+    that a patient must have to be counted at a wave; ``side_by_side`` are terms shown from every source; ``labels`` give
+    analyses and derived frames their names in print; ``cautions`` stand on every report.
 
     ``run()`` reruns it on its synthetic stand-in, ``run("mine.csv", rename={"id": "patient"})`` on anyone's data.
     """
@@ -131,6 +138,8 @@ class Study:
     figures: tuple[Figure, ...] = ()
     audits: Mapping[str, Callable[[], pd.DataFrame]] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
+    side_by_side: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [analysis.name for analysis in self.analyses]

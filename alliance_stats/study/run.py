@@ -16,6 +16,7 @@ from alliance_stats.data.flow import flow_frame
 from alliance_stats.data.reading import read_table
 from alliance_stats.data.schema import check
 from alliance_stats.errors import AllianceError, DataError
+from alliance_stats.render.labels import readable
 from alliance_stats.result import TIDY, Result
 from alliance_stats.study.compare import comparison
 from alliance_stats.study.declare import Analysis, Evidence, Study
@@ -56,8 +57,9 @@ class Run:
         for analysis in self.study.analyses:
             for name, frame in self.frames_of(analysis).items():
                 found = frame[frame["term"] == term] if "term" in frame else frame.iloc[:0]
+                found = found.dropna(subset=["std_error", "conf_low"]) if {*TIDY} <= {*found} else found.iloc[:0]
                 if len(found):
-                    kept = found[[c for c in TIDY if c in found and c not in ("component", "group", "equation")]]
+                    kept = found[[c for c in TIDY if c in found and not (found[c].astype(str) == "").all()]]
                     rows.append(kept.assign(analysis=name, evidence=self.evidence_of(analysis)))
         if not rows:
             raise AllianceError(f"no analysis of '{self.study.key}' has a term {term!r}")
@@ -89,11 +91,19 @@ class Run:
         limits = ranges.get(name)
         return np.nan if limits is None else float(limits[1])
 
-    def report(self, path: str | Path) -> Path:
-        """Write the report; the suffix decides on the format (.html)."""
+    def label(self, name: str) -> str:
+        """The name in print of an analysis, a derived frame, a variable or a term."""
+        meanings = {variable.name: variable.meaning for variable in self.study.variables}
+        return self.study.labels.get(name) or meanings.get(name) or readable(name)
+
+    def report(self, path: str | Path, *, patients: bool = False) -> Path:
+        """Write the report; the suffix decides on the format (.html).
+
+        Single patients appear as points in the figures only for simulated data, or when asked for with ``patients=True``.
+        """
         from alliance_stats.report import write_report
 
-        return write_report(self, Path(path))
+        return write_report(self, Path(path), patients=patients)
 
     def __repr__(self) -> str:
         done = ", ".join(self.results)
@@ -112,6 +122,7 @@ def run_study(
     options: Mapping[str, str],
 ) -> Run:
     """What ``Study.run`` does."""
+    truth: pd.DataFrame | None
     if data is None:
         trial = study.simulate()
         frame, truth, source = trial.data, trial.truth, f"the synthetic stand-in (seed {trial.seed})"
