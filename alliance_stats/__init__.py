@@ -1,18 +1,33 @@
 """alliance_stats: does the working alliance predict pain, disability, adherence and dropout?"""
 
+from alliance_stats.data.describe import describe
+from alliance_stats.data.reading import read_table
+from alliance_stats.data.variables import Variable
 from alliance_stats.design.steps import Centre, Change, Detrend, Lag, Lead
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, TargetError
 from alliance_stats.inference.compare import compare
-from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority
+from alliance_stats.inference.confounding import sensitivity
+from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority, wald_test
+from alliance_stats.inference.effect_sizes import cohens_d, standardised_effects
+from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.predict import predict, simulate
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes, slope_curve
 from alliance_stats.models.linear import LinearModel
+from alliance_stats.models.summary import SummaryStatistics
+from alliance_stats.render import figures
+from alliance_stats.render.save import save_figure
 from alliance_stats.result import Result
+from alliance_stats.studies import REGISTRY as studies
+from alliance_stats.studies import load_synthetic
+from alliance_stats.study.declare import Analysis, Estimand, Option, Study, Target
+from alliance_stats.study.run import Run
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AllianceError", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "FormulaError", "Lag", "Lead",
-    "LinearModel", "Result", "TargetError", "anova", "compare", "contrast", "curve", "johnson_neyman",
-    "marginal_means", "non_inferiority", "predict", "simple_slopes", "simulate", "slope_curve",
+    "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand", "FormulaError",
+    "Lag", "Lead", "LinearModel", "Option", "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError",
+    "Variable", "anova", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
+    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "save_figure",
+    "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
 ]  # fmt: skip

@@ -1,15 +1,13 @@
-"""Formulas: what a user may write, and the design matrix it makes.
+"""Formulas: what a user writes, and the design matrix it makes.
 
-The notation is that of R; formulaic builds the matrix. Before anything is evaluated every term is parsed and compared
-with a closed list of functions and operators, so that a formula from a file can never run other code.
+The notation is that of R; formulaic builds the matrix. What may stand in a formula is in ``formula_syntax``.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,37 +16,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, FormulaError
+from alliance_stats.formula_syntax import QUOTED, checked_sides, names_in, recheck
 
-FUNCTIONS = frozenset(
-    [
-        "C",
-        "I",
-        "abs",
-        "bs",
-        "cc",
-        "center",
-        "contr",
-        "cr",
-        "cs",
-        "exp",
-        "log",
-        "log10",
-        "log2",
-        "poly",
-        "scale",
-        "sqrt",
-        "standardize",
-    ]
-)
-CONTRASTS = frozenset(["Diff", "Helmert", "Poly", "Sum", "Treatment", "diff", "helmert", "poly", "sum", "treatment"])
 CONTEXT: Mapping[str, Any] = {"sqrt": np.sqrt, "abs": np.abs}
-LARGEST_POWER = 10
-QUOTED = re.compile(r"`([^`]+)`")
-NODES = (
-    ast.Expression, ast.Call, ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.keyword, ast.List, ast.Tuple,
-    ast.Attribute, ast.Load, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd, ast.Compare,
-    ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +34,7 @@ class Formula:
     @property
     def columns(self) -> tuple[str, ...]:
         """Response and predictors, in the order in which they appear."""
-        return tuple(dict.fromkeys((*_names_in(self.response), *self.variables)))
+        return tuple(dict.fromkeys((*names_in(self.response), *self.variables)))
 
 
 @dataclass(frozen=True)
@@ -95,7 +65,9 @@ class Design:
         """Design matrix of new rows, shape (rows, terms), with the constants learned in fitting."""
         for name, levels in self.levels.items():
             _require_known_levels(frame, name, levels)
-        return _finite(self.spec.get_model_matrix(_plain(frame, self.levels), context=dict(CONTEXT)), self.formula)
+        plain = _plain(frame, self.formula, self.levels)
+        made = _evaluated(lambda: self.spec.get_model_matrix(plain, context=dict(CONTEXT)), self.formula)
+        return _finite(made, self.formula)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"formula": self.formula, "spec": self.spec, "levels": self.levels}
@@ -109,17 +81,12 @@ def read_formula(text: str) -> Formula:
     >>> read_formula("pain ~ alliance * arm + I(week^2)").columns
     ('pain', 'alliance', 'arm', 'week')
     """
-    left, tilde, right = text.partition("~")
-    if not tilde or not left.strip() or not right.strip() or "~" in right:
-        raise FormulaError(f"formula {text!r}: write it as 'outcome ~ predictors', with one '~'")
-    right = _python_powers(right.strip())
-    parsed = _parse(right, text)
-    factors = list(_factors(parsed))
-    response = _python_powers(left.strip())
-    _check_expression(QUOTED.sub("quoted", response), text)
+    outcome, right, called = checked_sides(text)
+    factors = list(_factors(_parse(right, text)))
     variables = tuple(dict.fromkeys(name for factor in factors for name in _variables(factor, text)))
     categorical = frozenset(n for f in factors if f.expr.startswith("C(") for n in _variables(f, text))
-    return Formula(text, response, right, variables, categorical)
+    _require_sense(text, outcome, variables, called)
+    return Formula(text, outcome, right, variables, categorical)
 
 
 def build_design(formula: Formula, frame: pd.DataFrame) -> tuple[Design, np.ndarray, np.ndarray]:
@@ -127,10 +94,12 @@ def build_design(formula: Formula, frame: pd.DataFrame) -> tuple[Design, np.ndar
     from formulaic import Formula as Formulaic
 
     levels = {name: _levels(frame[name]) for name in formula.variables if is_factor(frame[name])}
-    levels |= {name: tuple(np.unique(frame[name])) for name in formula.factors if name not in levels}
-    matrix = Formulaic(formula.right).get_model_matrix(
-        _plain(frame, levels), na_action="raise", output="pandas", context=dict(CONTEXT)
-    )
+    levels |= {n: tuple(np.unique(frame[n].to_numpy()).tolist()) for n in formula.factors if n not in levels}
+    make = Formulaic(formula.right).get_model_matrix
+    plain = _plain(frame, formula, levels)
+    # Rows are complete here; what is missing after a transformation is found, and named, in the matrix.
+    options: dict[str, Any] = {"na_action": "ignore", "output": "pandas", "context": dict(CONTEXT)}
+    matrix = _evaluated(lambda: make(plain, **options), formula)
     design = Design(formula, matrix.model_spec, levels)
     return design, _finite(matrix, formula), response(formula, frame)
 
@@ -139,11 +108,17 @@ def response(formula: Formula, frame: pd.DataFrame) -> np.ndarray:
     """The left-hand side evaluated on the rows of a frame, shape (rows,)."""
     from formulaic import Formula as Formulaic
 
-    names = _names_in(formula.response)
+    names = names_in(formula.response)
     for name in names:
         if is_factor(frame[name]):
-            raise FormulaError(f"formula {formula.text!r}: the outcome '{name}' is text, a number is needed")
-    matrix = Formulaic(f"0 + {formula.response}").get_model_matrix(frame, output="pandas", context=dict(CONTEXT))
+            raise FormulaError(
+                f"formula {formula.text!r}: the outcome '{name}' holds {frame[name].dtype} values, a number is needed "
+                "(for true and false: 1 and 0)"
+            )
+    plain = pd.DataFrame({name: _number(frame[name]) for name in names}, index=frame.index)
+    options: dict[str, Any] = {"na_action": "ignore", "output": "pandas", "context": dict(CONTEXT)}
+    make = Formulaic(f"0 + {formula.response}").get_model_matrix
+    matrix = _evaluated(lambda: make(plain, **options), formula)
     if matrix.shape[1] != 1:
         raise FormulaError(f"formula {formula.text!r}: the left-hand side makes {matrix.shape[1]} columns, not 1")
     return _finite(matrix, formula)[:, 0]
@@ -160,10 +135,22 @@ def _levels(column: pd.Series[Any]) -> tuple[Any, ...]:
     return tuple(sorted(column.unique()))
 
 
-def _plain(frame: pd.DataFrame, levels: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
-    """Factors as categories in the learned order, so that the columns never depend on the rows at hand."""
-    factors = {n: pd.Categorical(frame[n], categories=list(v)) for n, v in levels.items() if is_factor(frame[n])}
-    return frame.assign(**factors)
+def _plain(frame: pd.DataFrame, formula: Formula, levels: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
+    """Numbers as doubles (small integers overflow), factors as categories in the learned order."""
+    plain = {n: _factor(frame[n], n in formula.factors, levels[n]) if n in levels else _number(frame[n])
+             for n in formula.variables}  # fmt: skip
+    return pd.DataFrame(plain, index=frame.index)
+
+
+def _number(column: pd.Series[Any]) -> np.ndarray:
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _factor(column: pd.Series[Any], declared: bool, levels: tuple[Any, ...]) -> Any:
+    """Numbers in ``C()`` stay numbers, of the type they had in the data of the fit."""
+    if declared and not is_factor(column):
+        return _number(column).astype(type(levels[0]))
+    return pd.Categorical(column.astype(object), categories=list(levels))
 
 
 def _require_known_levels(frame: pd.DataFrame, name: str, levels: tuple[Any, ...]) -> None:
@@ -188,17 +175,37 @@ def _finite(matrix: pd.DataFrame, formula: Formula) -> np.ndarray:
     return values
 
 
+def _require_sense(text: str, outcome: str, variables: tuple[str, ...], called: frozenset[str]) -> None:
+    names = names_in(outcome)
+    if not names:
+        raise FormulaError(f"formula {text!r}: the left-hand side names no column")
+    if outcome.strip("`") in variables:
+        raise FormulaError(f"formula {text!r}: the outcome '{outcome}' is a predictor, too")
+    for name in called.intersection((*names, *variables)):
+        raise FormulaError(f"formula {text!r}: '{name}' is a column and a function here; rename the column")
+    for name in QUOTED.findall(text):
+        if re.fullmatch(r"[\d.]+", name):
+            raise FormulaError(f"formula {text!r}: `{name}` would be read as a number; rename the column")
+
+
+def _evaluated(make: Callable[[], Any], formula: Formula) -> Any:
+    """What formulaic makes of the data; its many kinds of failure become one that names the formula."""
+    try:
+        with np.errstate(all="ignore"):
+            return make()
+    except Exception as problem:
+        raise DataError(f"formula {formula.text!r} does not fit the data: {_sentence(problem)}") from problem
+
+
 def _parse(right: str, text: str) -> Any:
     from formulaic import Formula as Formulaic
 
-    if "|" in QUOTED.sub("", right):
-        raise FormulaError(_at(text, "|", "a bar '|' declares random effects, which this model does not have"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return Formulaic(right)
     except Exception as problem:
-        raise FormulaError(f"formula {text!r} cannot be read: {problem}") from problem
+        raise FormulaError(f"formula {text!r} cannot be read: {_sentence(problem)}") from problem
 
 
 def _factors(parsed: Any) -> Iterator[Any]:
@@ -209,65 +216,10 @@ def _factors(parsed: Any) -> Iterator[Any]:
 def _variables(factor: Any, text: str) -> tuple[str, ...]:
     if factor.eval_method.value == "lookup":
         return (str(factor.expr).strip("`"),)
-    _check_expression(QUOTED.sub("quoted", factor.expr), text)
-    return _names_in(factor.expr)
+    recheck(factor.expr, text)
+    return names_in(factor.expr)
 
 
-def _names_in(expression: str) -> tuple[str, ...]:
-    """Columns an expression reads: its bare names that are not functions, and names in backticks."""
-    tree = ast.parse(QUOTED.sub("None", expression), mode="eval")
-    bare = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in FUNCTIONS | CONTRASTS]
-    return tuple(dict.fromkeys((*QUOTED.findall(expression), *bare)))
-
-
-def _check_expression(expression: str, text: str) -> None:
-    try:
-        tree = ast.parse(expression, mode="eval")
-    except (SyntaxError, ValueError, RecursionError) as problem:
-        raise FormulaError(_at(text, expression, f"{expression!r} is not an expression")) from problem
-    for node in ast.walk(tree):
-        _check_node(node, text)
-
-
-def _check_node(node: ast.AST, text: str) -> None:
-    if not isinstance(node, NODES):
-        raise FormulaError(f"formula {text!r}: {type(node).__name__} is not allowed in a formula")
-    if isinstance(node, ast.Attribute) and not (
-        isinstance(node.value, ast.Name) and node.value.id == "contr" and node.attr in CONTRASTS
-    ):
-        raise FormulaError(_at(text, node.attr, "a dot is only allowed in contr.treatment, contr.sum and their like"))
-    if isinstance(node, ast.Call) and _called(node) not in FUNCTIONS | CONTRASTS:
-        raise FormulaError(
-            _at(text, _called(node), f"the function '{_called(node)}' is not one of {', '.join(sorted(FUNCTIONS))}")
-        )
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _small_power(node.right):
-        raise FormulaError(_at(text, "^", f"a power must be a number between -{LARGEST_POWER} and {LARGEST_POWER}"))
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "?")
-
-
-def _small_power(node: ast.expr) -> bool:
-    node = node.operand if isinstance(node, ast.UnaryOp) else node
-    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and abs(node.value) <= LARGEST_POWER
-
-
-def _python_powers(text: str) -> str:
-    """Inside a function call ``^`` means a power, as in R; outside it stays the operator of formulas."""
-    calls: list[bool] = []
-    out: list[str] = []
-    for i, character in enumerate(text):
-        if character == "(":
-            calls.append(any(calls) or bool(re.search(r"\w\s*$", text[:i])))
-        elif character == ")" and calls:
-            calls.pop()
-        out.append("**" if character == "^" and any(calls) else character)
-    return "".join(out)
-
-
-def _at(text: str, place: str, problem: str) -> str:
-    """The message with the formula below it and a caret under the place."""
-    column = text.find(place)
-    pointer = f"\n  {text}\n  {' ' * column}^" if column >= 0 else ""
-    return f"formula {text!r}: {problem}{pointer}"
+def _sentence(problem: Exception) -> str:
+    """The first line of a message, without the codes that colour a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(problem)).split("\n")[0]

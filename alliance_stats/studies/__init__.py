@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 
+import pandas as pd
+
 from alliance_stats.errors import AllianceError
 from alliance_stats.study.declare import Study
 
@@ -41,3 +43,12 @@ def _load(key: str) -> Study:
 
 
 REGISTRY = Studies()
+
+
+def load_synthetic(key: str) -> pd.DataFrame:
+    """The synthetic stand-in of a study, drawn anew from its seed; equal to ``data/synthetic/<key>/<key>.csv``.
+
+    >>> load_synthetic("fuentes2014").shape
+    (117, 9)
+    """
+    return REGISTRY[key].simulate().data

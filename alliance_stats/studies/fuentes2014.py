@@ -213,7 +213,7 @@ STUDY = Study(
     question="Does an enhanced interaction with the therapist reduce pain, alone and beside an active treatment; "
     "and does sham treatment with an enhanced alliance do as well as active treatment with a limited one?",
     design="Randomised 2 × 2 experiment, one session: current (active or sham) × interaction (enhanced or limited); 117 "
-    "patients",
+    "patients. Groups: AL active limited, SL sham limited, AE active enhanced, SE sham enhanced",
     variables=VARIABLES,
     prepare=(
         Change("pain_before", baseline="pain_after", name="pain_reduction"),

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from alliance_stats.study.run import Run
 
 COLUMNS = (
-    "analysis", "term", "column", "kind", "decimals", "printed", "printed_low", "printed_high", "rerun", "truth", "verdict", "evidence",
-    "source", "note",
+    "analysis", "term", "column", "kind", "decimals", "printed", "printed_low", "printed_high", "rerun", "truth", "verdict",
+    "evidence", "source", "note",
 )  # fmt: skip
 CHECK_LIMIT = 3.29  # standard errors: 1 in 1,000 correct programs would fail one such check by chance
 CHECK_P = 0.001
