@@ -17,7 +17,7 @@ from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.render.save import save_figure
 from alliance_stats.result import Result
-from alliance_stats.studies import REGISTRY as studies
+from alliance_stats.studies import REGISTRY as studies  # noqa: N811  a mapping, named as users name it
 from alliance_stats.studies import load_synthetic
 from alliance_stats.study.declare import Analysis, Estimand, Option, Study, Target
 from alliance_stats.study.run import Run

@@ -86,16 +86,17 @@ def report(
     keys: Annotated[list[str] | None, typer.Argument(help="studies; all where none is given")] = None,
     out: Folder = Path("reports"),
 ) -> None:
-    """Rerun studies on their stand-ins and write the reports and their index."""
+    """Rerun studies on their stand-ins and write reports, figures (svg and pdf) and the index."""
     from tqdm.auto import tqdm
 
-    from alliance_stats.report import write_index, write_report
+    from alliance_stats.report import write_figures, write_index, write_report
 
     out.mkdir(parents=True, exist_ok=True)
     chosen: Sequence[Study] = [REGISTRY[key] for key in (keys or REGISTRY)]
     runs = [study.run() for study in tqdm(chosen, desc="studies", unit="study")]
     for done in runs:
         write_report(done, out / f"{done.study.key}.html")
+        write_figures(done, out / "figures")
     typer.echo(f"{len(runs)} reports and {write_index(runs, out / 'index.html')}")
 
 

@@ -31,15 +31,19 @@ class TargetError(AllianceError):
 
 
 def require_columns(have: Iterable[Any], wanted: Iterable[str], where: str) -> None:
-    """DataError naming the absent columns, with the nearest of those that exist.
+    """DataError naming columns that are absent, with the nearest of those that exist, or there more than once.
 
     >>> require_columns(["pain", "arm"], ["pian"], "Centre")
     Traceback (most recent call last):
     alliance_stats.errors.DataError: Centre: no column 'pian' (did you mean 'pain'?); columns: pain, arm
     """
+    have, wanted = list(have), list(wanted)
     names = [str(name) for name in have]
-    absent = [name for name in wanted if name not in names]
+    absent = [name for name in wanted if name not in have]
     if absent:
         near = {name: get_close_matches(name, names, n=1) for name in absent}
         hints = [f"'{n}'" + (f" (did you mean '{near[n][0]}'?)" if near[n] else "") for n in absent]
         raise DataError(f"{where}: no column {', '.join(hints)}; columns: {', '.join(names)}")
+    for name in wanted:
+        if have.count(name) > 1:
+            raise DataError(f"{where}: {have.count(name)} columns are called '{name}'; rename or remove all but one")

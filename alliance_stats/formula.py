@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, FormulaError
-from alliance_stats.formula_syntax import QUOTED, checked_sides, names_in, recheck
+from alliance_stats.formula_syntax import checked_sides, names_in, recheck
 
+RESERVED = frozenset(["Intercept", "fitted", "fitted_population", "residual"])
 CONTEXT: Mapping[str, Any] = {"sqrt": np.sqrt, "abs": np.abs}
 
 
@@ -63,8 +64,8 @@ class Design:
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray:
         """Design matrix of new rows, shape (rows, terms), with the constants learned in fitting."""
-        for name, levels in self.levels.items():
-            _require_known_levels(frame, name, levels)
+        for name in self.variables:
+            _require_known(frame, name, self.levels.get(name))
         plain = _plain(frame, self.formula, self.levels)
         made = _evaluated(lambda: self.spec.get_model_matrix(plain, context=dict(CONTEXT)), self.formula)
         return _finite(made, self.formula)
@@ -81,11 +82,16 @@ def read_formula(text: str) -> Formula:
     >>> read_formula("pain ~ alliance * arm + I(week^2)").columns
     ('pain', 'alliance', 'arm', 'week')
     """
-    outcome, right, called = checked_sides(text)
+    outcome, right = checked_sides(text)
     factors = list(_factors(_parse(right, text)))
     variables = tuple(dict.fromkeys(name for factor in factors for name in _variables(factor, text)))
     categorical = frozenset(n for f in factors if f.expr.startswith("C(") for n in _variables(f, text))
-    _require_sense(text, outcome, variables, called)
+    for name in RESERVED.intersection((*names_in(outcome), *variables)):
+        raise FormulaError(f"formula {text!r}: '{name}' is a name that results use themselves; rename the column")
+    if not names_in(outcome):
+        raise FormulaError(f"formula {text!r}: the left-hand side names no column")
+    if outcome.strip("`") in variables:
+        raise FormulaError(f"formula {text!r}: the outcome '{outcome}' is a predictor, too")
     return Formula(text, outcome, right, variables, categorical)
 
 
@@ -143,7 +149,7 @@ def _plain(frame: pd.DataFrame, formula: Formula, levels: Mapping[str, tuple[Any
 
 
 def _number(column: pd.Series[Any]) -> np.ndarray:
-    return column.to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(column.to_numpy(dtype=float, na_value=np.nan))
 
 
 def _factor(column: pd.Series[Any], declared: bool, levels: tuple[Any, ...]) -> Any:
@@ -153,9 +159,13 @@ def _factor(column: pd.Series[Any], declared: bool, levels: tuple[Any, ...]) -> 
     return pd.Categorical(column.astype(object), categories=list(levels))
 
 
-def _require_known_levels(frame: pd.DataFrame, name: str, levels: tuple[Any, ...]) -> None:
+def _require_known(frame: pd.DataFrame, name: str, levels: tuple[Any, ...] | None) -> None:
     if name not in frame:
         raise DataError(f"column '{name}' is missing from the new data; it is needed by the formula")
+    if levels is None:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise DataError(f"column '{name}' holds {frame[name].dtype} values; it held numbers in the data of the fit")
+        return
     unknown = sorted({str(v) for v in frame[name].unique() if v not in levels})
     if unknown:
         raise DataError(
@@ -165,7 +175,7 @@ def _require_known_levels(frame: pd.DataFrame, name: str, levels: tuple[Any, ...
 
 
 def _finite(matrix: pd.DataFrame, formula: Formula) -> np.ndarray:
-    values = np.asarray(matrix, dtype=float)
+    values = _evaluated(lambda: np.asarray(matrix, dtype=float), formula)
     bad = [str(name) for name, ok in zip(matrix.columns, np.isfinite(values).all(axis=0), strict=True) if not ok]
     if bad:
         raise DataError(
@@ -173,19 +183,6 @@ def _finite(matrix: pd.DataFrame, formula: Formula) -> np.ndarray:
             "(a logarithm of zero, a division by zero?); transform or correct the column first"
         )
     return values
-
-
-def _require_sense(text: str, outcome: str, variables: tuple[str, ...], called: frozenset[str]) -> None:
-    names = names_in(outcome)
-    if not names:
-        raise FormulaError(f"formula {text!r}: the left-hand side names no column")
-    if outcome.strip("`") in variables:
-        raise FormulaError(f"formula {text!r}: the outcome '{outcome}' is a predictor, too")
-    for name in called.intersection((*names, *variables)):
-        raise FormulaError(f"formula {text!r}: '{name}' is a column and a function here; rename the column")
-    for name in QUOTED.findall(text):
-        if re.fullmatch(r"[\d.]+", name):
-            raise FormulaError(f"formula {text!r}: `{name}` would be read as a number; rename the column")
 
 
 def _evaluated(make: Callable[[], Any], formula: Formula) -> Any:

@@ -11,13 +11,15 @@ import ast
 import re
 from collections.abc import Callable
 from math import comb
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from alliance_stats.errors import FormulaError
 
 BASES = frozenset(["bs", "cc", "cr", "cs", "poly"])
-FUNCTIONS = BASES | frozenset("C I abs center contr exp log log10 log2 scale sqrt standardize".split())
-CONTRASTS = frozenset("Diff Helmert Poly Sum Treatment diff helmert poly sum treatment".split())
+FUNCTIONS = BASES | frozenset(
+    ["C", "I", "abs", "center", "contr", "exp", "log", "log10", "log2", "scale", "sqrt", "standardize"]
+)
+CONTRASTS = frozenset(["Diff", "Helmert", "Poly", "Sum", "Treatment", "diff", "helmert", "poly", "sum", "treatment"])
 LARGEST_POWER = 10
 LARGEST_BASIS = 50  # columns of a spline or polynomial
 LONGEST = 5000  # characters
@@ -31,12 +33,12 @@ NODES = (
 )  # fmt: skip
 
 
-def checked_sides(text: str) -> tuple[str, str, frozenset[str]]:
-    """Left and right of the tilde, powers as Python writes them, and the functions that are called.
+def checked_sides(text: str) -> tuple[str, str]:
+    """Left and right of the tilde, with powers as Python writes them.
 
     Raises FormulaError, with the formula and the place, for anything outside the closed list.
 
-    >>> checked_sides("pain ~ log(alliance) + I(week^2)")[:2]
+    >>> checked_sides("pain ~ log(alliance) + I(week^2)")
     ('pain', 'log(alliance) + I(week**2)')
     """
     if not isinstance(text, str) or len(text) > LONGEST:
@@ -52,9 +54,8 @@ def checked_sides(text: str) -> tuple[str, str, frozenset[str]]:
     outcome, predictors = _tree(text, masked, 0, cut), _tree(text, masked, cut + 1, len(masked))
     if not _is_column(outcome) and not isinstance(outcome, ast.Call):
         raise FormulaError(_at(text, 0, "the outcome is one column or one function; write arithmetic inside I()"))
-    calls = (n for tree in (outcome, predictors) for n in ast.walk(tree) if isinstance(n, ast.Call))
-    called = frozenset(_called(call) for call in calls)
-    return _python_powers(text[:cut], left).strip(), _python_powers(text[cut + 1 :], right).strip(), called
+    _require_distinct([*ast.walk(outcome), *ast.walk(predictors)], text)
+    return _python_powers(text[:cut], left).strip(), _python_powers(text[cut + 1 :], right).strip()
 
 
 def recheck(expression: str, text: str) -> None:
@@ -74,6 +75,17 @@ def names_in(expression: str) -> tuple[str, ...]:
     words |= {id(argument) for call in calls if _called(call) == "C" for argument in call.args[1:]}
     bare = [node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in words]
     return tuple(dict.fromkeys((*QUOTED.findall(expression), *bare)))
+
+
+def _require_distinct(nodes: list[ast.AST], text: str) -> None:
+    """A column would hide the function of its name, and a number in backticks is taken for a number."""
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    functions = {id(call.func) for call in calls}
+    columns = {n.id for n in nodes if isinstance(n, ast.Name) and id(n) not in functions} | set(QUOTED.findall(text))
+    for name in columns & FUNCTIONS & {_called(call) for call in calls}:
+        raise FormulaError(f"formula {text!r}: '{name}' is a column and a function here; rename the column")
+    for found in re.finditer(r"``|`[\d.]+`", text):
+        raise FormulaError(_at(text, found.start(), "this would be read as a number or as nothing; rename the column"))
 
 
 def _masked(text: str) -> str:
@@ -122,9 +134,9 @@ def _count(node: ast.AST, refuse: Callable[[ast.AST, str], NoReturn]) -> int:
         return _count(node.operand, refuse)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         power, n = node.right, _count(node.left, refuse)
-        if not (isinstance(power, ast.Constant) and power.value in range(1, LARGEST_POWER + 1)):
+        if not (isinstance(power, ast.Constant) and isinstance(power.value, int) and 0 < power.value <= LARGEST_POWER):
             refuse(power, f"a power must be a whole number between 1 and {LARGEST_POWER}")
-        return sum(comb(n, k) for k in range(1, int(power.value) + 1))
+        return sum([comb(n, k) for k in range(1, power.value + 1)])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.MatMult | ast.Div):
         a, b = _count(node.left, refuse), _count(node.right, refuse)
         return a + b if isinstance(node.op, ast.Add | ast.Sub) else a + b + a * b

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.render.numbers import fixed, p_value, whole
+from alliance_stats.render.numbers import fixed, number, p_value, whole
 from alliance_stats.render.table import as_html, as_text, rounded
 
 if TYPE_CHECKING:
@@ -193,4 +193,6 @@ def _note_lines(result: Result) -> list[str]:
 
 def _places(value: float) -> str:
     """Two decimals, more for a small number, so that an estimate never prints as 0.00."""
-    return fixed(value, 2 if abs(value) >= 0.1 or value == 0 else min(1 - int(np.floor(np.log10(abs(value)))), 6))
+    if not np.isfinite(value) or 0 < abs(value) < 1e-5:
+        return number(value)
+    return fixed(value, 2 if abs(value) >= 0.1 or value == 0 else 1 - int(np.floor(np.log10(abs(value)))))

@@ -111,15 +111,20 @@ def _summary(draws: pd.DataFrame, block: Block, trials: int, seed: int) -> pd.Da
     ]  # fmt: skip
 
 
-def early_improvement(trials: int, jobs: int, seed: int) -> pd.DataFrame:
+def early_improvement(trials: int, jobs: int, seed: int, levels: Sequence[str] = tuple(REVERSE)) -> pd.DataFrame:
     """Rejection of the true hypothesis that the alliance has no effect, by reverse path and adjustment."""
     rows = []
-    for level, path in REVERSE.items():
+    for level in levels:
         draws = np.array(_runs(lambda s, level=level: _alliance_tests(level, s), trials, jobs, [seed, _number(level)]))
         for j, outcome in enumerate(REPEATED):
             for k, adjustment in enumerate(("unadjusted", "baseline", "baseline and outcome at the rating")):
                 estimates, p = draws[:, j, k].T
-                row = {"outcome": outcome, "early_improvement": level, "reverse_path": path, "adjustment": adjustment}
+                row = {
+                    "outcome": outcome,
+                    "early_improvement": level,
+                    "reverse_path": REVERSE[level],
+                    "adjustment": adjustment,
+                }
                 rows.append(row | {"mean_estimate": estimates.mean()} | _rate(p, trials, seed))
     return pd.DataFrame(rows)
 

@@ -10,13 +10,21 @@ part no longer sums to zero for a patient.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
 
-from alliance_stats.design.keys import Keys, names, require_keys, session_numbers
+from alliance_stats.design.keys import (
+    Keys,
+    moments,
+    names,
+    require_keys,
+    require_numbers,
+    require_same_ids,
+    session_numbers,
+)
 from alliance_stats.errors import DataError, require_columns
 
 CENTRED = ("_within", "_between", "_between_patient", "_between_therapist")
@@ -55,10 +63,10 @@ class Centre:
     by: Keys
     time: str = "session"
     grand_mean: bool = False
-    means: tuple[pd.Series[float], ...] | None = None
+    means: tuple[pd.Series[float], ...] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if len(names(self.by)) > 2:
+        if len(names(self.by)) not in (1, 2):
             raise DataError(f"Centre: by={self.by!r} has {len(names(self.by))} levels; give one or two, inner first")
 
     def learn(self, frame: pd.DataFrame) -> Self:
@@ -82,22 +90,27 @@ class Centre:
         require_keys(frame, self.by, None, where)
         if self.time in frame.columns:
             require_keys(frame, levels[0], self.time, where)
-        inner = frame.groupby(levels[0], observed=True)[self.column].mean()
+        require_numbers(frame, self.column, where)
+        keys = [frame[name].reset_index(drop=True) for name in levels]  # an index may bear the name of a key
+        inner = frame[self.column].reset_index(drop=True).groupby(keys[0], observed=True).mean()
         if len(levels) == 1:
             return (inner,)
-        owner = frame.groupby(levels[0], observed=True)[levels[1]].nunique()
+        owner = keys[1].groupby(keys[0], observed=True).nunique()
         if (owner > 1).any():
             raise DataError(
                 f"{where}: {levels[0]} {owner.index[owner > 1][0]} has {owner.max()} {levels[1]}s; "
                 f"a split at two levels needs each {levels[0]} in one {levels[1]}"
             )
-        of = frame.groupby(levels[0], observed=True)[levels[1]].first()
+        of = keys[1].groupby(keys[0], observed=True).first()
         return inner, inner.groupby(of, observed=True).mean()
 
     def _mean_of_rows(self, frame: pd.DataFrame, level: int) -> pd.Series[float]:
         own, name = self._level_means(frame)[level], names(self.by)[level]
         mean = frame[name].map(own).astype(float)
-        return mean if self.means is None else frame[name].map(self.means[level]).astype(float).fillna(mean)
+        if self.means is None:
+            return mean
+        require_same_ids(self.means[level].index, frame, name, f"Centre({self.column!r})")
+        return frame[name].map(self.means[level]).astype(float).fillna(mean)
 
     def _grand(self, frame: pd.DataFrame) -> float:
         return float((self.means or self._level_means(frame))[-1].mean())
@@ -111,7 +124,7 @@ class _Shift:
     k: int = 1
 
     def __post_init__(self) -> None:
-        if self.k < 1:
+        if not isinstance(self.k, int) or self.k < 1:
             raise DataError(f"{type(self).__name__}: k={self.k}; give a whole number of sessions, 1 or more")
         if self.column.endswith(CENTRED):
             raise DataError(
@@ -127,10 +140,11 @@ class _Shift:
         where, keys = f"{type(self).__name__}({self.column!r})", [*names(self.by), self.time]
         require_columns(frame.columns, [self.column, *keys], where)
         require_keys(frame, self.by, self.time, where)
-        at = frame[names(self.by)].assign(**{self.time: session_numbers(frame, self.time, where)})
-        there = at.assign(**{self.time: at[self.time] + sessions, suffix: frame[self.column]})
-        found = at.merge(there, on=keys, how="left", validate="one_to_one")[suffix]
-        return frame.assign(**{f"{self.column}_{suffix}{self.k}": found.to_numpy()})
+        ids = [frame[name] for name in names(self.by)]
+        session = session_numbers(frame, self.time, where)
+        here, there = (pd.MultiIndex.from_arrays([*ids, session - back]) for back in (0, sessions))
+        found = frame[self.column].set_axis(here).reindex(there)
+        return frame.assign(**{f"{self.column}_{suffix}{self.k}": found.set_axis(frame.index)})
 
 
 class Lag(_Shift):
@@ -179,7 +193,7 @@ class Change:
     by: Keys = "patient"
     time: str = "session"
     name: str | None = None
-    first: pd.Series[float] | None = None
+    first: pd.Series[float] | None = field(default=None, repr=False, compare=False)
 
     def learn(self, frame: pd.DataFrame) -> Self:
         """A copy that remembers the patients' values at the earliest session."""
@@ -187,18 +201,24 @@ class Change:
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A new frame with the change added."""
-        require_columns(frame.columns, [self.column, *([self.baseline] if self.baseline else [])], "Change")
+        for name in [self.column, *([self.baseline] if self.baseline else [])]:
+            require_numbers(frame, name, "Change")
         start = frame[self.baseline] if self.baseline else self._start(frame)
         return frame.assign(**{self.name or f"{self.column}_change": frame[self.column] - start})
 
     def _first(self, frame: pd.DataFrame) -> pd.Series[float]:
-        require_keys(frame, self.by, self.time, f"Change({self.column!r})")
-        earliest = frame.sort_values(self.time, kind="stable").drop_duplicates(names(self.by))
-        return earliest[self.column].set_axis(pd.MultiIndex.from_frame(earliest[names(self.by)]))
+        where = f"Change({self.column!r})"
+        require_keys(frame, self.by, self.time, where)
+        require_numbers(frame, self.column, where)
+        earliest = frame.iloc[np.argsort(moments(frame, self.time, where), kind="stable")]
+        earliest = earliest.drop_duplicates(names(self.by))
+        return earliest[self.column].astype(float).set_axis(pd.MultiIndex.from_frame(earliest[names(self.by)]))
 
     def _start(self, frame: pd.DataFrame) -> np.ndarray:
-        own = self._first(frame)
-        known = own if self.first is None else self.first.combine_first(own)
+        known = self._first(frame)
+        if self.first is not None:
+            require_same_ids(self.first.index, frame, self.by, f"Change({self.column!r})")
+            known = self.first.combine_first(known)
         return known.reindex(pd.MultiIndex.from_frame(frame[names(self.by)])).to_numpy()
 
 
@@ -219,7 +239,7 @@ class Detrend:
     column: str
     by: Keys = "patient"
     time: str = "session"
-    lines: pd.DataFrame | None = None
+    lines: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def learn(self, frame: pd.DataFrame) -> Self:
         """A copy that remembers the patients' lines."""
@@ -227,19 +247,24 @@ class Detrend:
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A new frame with the detrended column added."""
-        own = self._lines(frame)
-        lines = own if self.lines is None else self.lines.combine_first(own)
+        where, lines = f"Detrend({self.column!r})", self._lines(frame)
+        if self.lines is not None:
+            require_same_ids(self.lines.index, frame, self.by, where)
+            lines = self.lines.combine_first(lines)
         line = lines.reindex(pd.MultiIndex.from_frame(frame[names(self.by)]))
-        trend = line["level"].to_numpy() + line["slope"].to_numpy() * frame[self.time].to_numpy(dtype=float)
-        return frame.assign(**{f"{self.column}_detrended": frame[self.column].to_numpy(dtype=float) - trend})
+        trend = line["level"].to_numpy() + line["slope"].to_numpy() * moments(frame, self.time, where)
+        return frame.assign(
+            **{f"{self.column}_detrended": frame[self.column].to_numpy(dtype=float, na_value=np.nan) - trend}
+        )
 
     def _lines(self, frame: pd.DataFrame) -> pd.DataFrame:
         where = f"Detrend({self.column!r})"
-        require_columns(frame.columns, [self.column, self.time], where)
+        require_numbers(frame, self.column, where)
         require_keys(frame, self.by, self.time, where)
-        seen = pd.DataFrame({"t": frame[self.time].astype(float), "y": frame[self.column].astype(float)})
+        y = frame[self.column].to_numpy(dtype=float, na_value=np.nan)
+        seen = pd.DataFrame({"t": moments(frame, self.time, where), "y": y})
         seen = seen.where(seen.notna().all(axis=1))
-        groups = [frame[name] for name in names(self.by)]
+        groups = [frame[name].reset_index(drop=True) for name in names(self.by)]
         mean = seen.groupby(groups, observed=True).mean()
         off = seen - seen.groupby(groups, observed=True).transform("mean")
         sums = pd.DataFrame({"ty": off["t"] * off["y"], "tt": off["t"] ** 2, "n": seen["y"].notna()})

@@ -35,7 +35,8 @@ def combine(
     """
     L = estimable(result, weights, terms)
     estimate = L @ result.state.coefficients
-    std_error = np.sqrt(np.einsum("ij,jk,ik->i", L, result.covariance.to_numpy(), L))
+    variance = np.einsum("ij,jk,ik->i", L, result.covariance.to_numpy(), L)
+    std_error = np.sqrt(np.maximum(variance, 0))  # a singular covariance rounds to below zero
     df = result.model._df(result, L)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (estimate - null) / std_error
@@ -96,4 +97,4 @@ def estimable(result: Result, weights: np.ndarray, terms: Sequence[str]) -> np.n
 
 def independent_rows(L: np.ndarray) -> np.ndarray:
     """Rows that are not combinations of rows above them."""
-    return L[independent_columns(L.T)]
+    return np.asarray(L[independent_columns(L.T)])

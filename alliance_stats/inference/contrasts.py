@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import AllianceError
+from alliance_stats.errors import AllianceError, require_columns
 from alliance_stats.inference.combine import Adjust, combine, joint_test
 from alliance_stats.inference.grid import At, Names, as_names, cell_names, cell_weights, describe_at
 from alliance_stats.numerics.distributions import t_tail
@@ -87,10 +87,14 @@ def anova(result: Result, factors: Names | None = None, *, at: At | None = None)
     names = list(result.state.design.levels) if factors is None else as_names(factors)
     if not names:
         raise AllianceError("anova: the formula has no factors; use compare() or the p-values of the terms")
+    require_columns(result.state.design.variables, names, "anova")
+    names = [name for name in result.state.design.variables if name in names]  # the order of the cells
     cells, means = cell_weights(result, names, at, "equal")
     subsets = chain.from_iterable(combinations(names, k) for k in range(1, len(names) + 1))
     tests = [joint_test(result, _effect(cells, subset) @ means, ":".join(subset)) for subset in subsets
              if _is_modelled(result, subset)]  # fmt: skip
+    if not tests:
+        raise AllianceError(f"anova: the formula has no term of {', '.join(names)} alone")
     frame = pd.DataFrame(tests)
     explained = frame["df_num"] * frame["statistic"]
     return frame.assign(partial_eta_squared=explained / (explained + frame["df"]))
@@ -180,7 +184,7 @@ def _is_modelled(result: Result, subset: Sequence[str]) -> bool:
 
 def _plain(part: str) -> str:
     """The variable in a term such as ``C(arm, Sum)``."""
-    return part[2:].split(",")[0].rstrip(")").strip() if part.startswith("C(") else part.strip("`")
+    return (part[2:].split(",")[0].rstrip(")").strip() if part.startswith("C(") else part).strip("`")
 
 
 def wald_test(result: Result, terms: Sequence[str]) -> pd.DataFrame:

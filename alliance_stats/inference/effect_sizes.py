@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import special
-from scipy.optimize import brentq
 
 from alliance_stats.errors import AllianceError, DataError, require_columns
 from alliance_stats.formula import response
@@ -191,6 +190,8 @@ def _noncentrality(t: float, df: float, p: float) -> float:
 
 
 def _root(decreasing: Callable[[float], float], start: float) -> float:
+    from scipy.optimize import brentq
+
     low, high, width = start, start, 4.0
     while decreasing(low) < 0:
         low, width = low - width, 2 * width

@@ -85,7 +85,8 @@ def _shares(result: Result, grid: pd.DataFrame, others: Sequence[str], weights: 
         raise AllianceError(f"weights is {weights!r}; use 'equal' or 'proportional'")
     share: np.ndarray = np.ones(len(grid))
     if weights == "proportional" and others:
-        seen = result.frame[list(others)].value_counts(normalize=True)
+        patients = pd.Series(getattr(result.state, "sizes", 1.0), index=result.frame.index)  # printed cells have sizes
+        seen = patients.groupby([result.frame[name] for name in others], observed=True).sum() / patients.sum()
         keys = pd.MultiIndex.from_frame(grid[list(others)])
         share = seen.reindex(keys, fill_value=0.0).to_numpy()
     return share

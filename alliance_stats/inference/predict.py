@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import require_columns
+from alliance_stats.errors import DataError, require_columns
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.random import Seed, stream
 from alliance_stats.result import Result
@@ -23,6 +23,8 @@ def predict(result: Result, new: pd.DataFrame | None = None) -> pd.DataFrame:
     >>> predict(fit, pd.DataFrame({"week": [4]})).round(2).to_dict("list")
     {'fitted': [0.17], 'std_error': [0.9], 'conf_low': [-11.24], 'conf_high': [11.57]}
     """
+    if new is not None and not isinstance(new, pd.DataFrame):
+        raise DataError(f"predict: new is a {type(new).__name__}; give a pandas DataFrame")
     if new is None:
         frame = result.frame
     else:
@@ -31,7 +33,9 @@ def predict(result: Result, new: pd.DataFrame | None = None) -> pd.DataFrame:
             frame = step(frame)
     require_columns(frame.columns, result.state.design.variables, "predict")
     complete = frame[list(result.state.design.variables)].notna().all(axis=1)
-    rows: pd.DataFrame = result.model._predict(result, frame[complete]).reindex(frame.index)
+    rows = pd.DataFrame(np.nan, index=frame.index, columns=["fitted", "std_error", "df"])
+    if complete.any():  # by position: an index may repeat its labels
+        rows.loc[complete.to_numpy()] = result.model._predict(result, frame[complete])[rows.columns].to_numpy()
     half = t_quantile((1 + result.model.level) / 2, rows["df"]) * rows["std_error"]
     return rows.assign(conf_low=rows["fitted"] - half, conf_high=rows["fitted"] + half).drop(columns="df")
 

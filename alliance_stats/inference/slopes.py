@@ -41,7 +41,7 @@ def simple_slopes(
         result,
         L,
         [name] * len(L),
-        at=[describe_at(dict(zip(points, row, strict=True))) for row in points.itertuples(index=False)],
+        at=[describe_at(dict(zip(map(str, points), row, strict=True))) for row in points.itertuples(index=False)],
         adjust=adjust,
     )
 
@@ -131,12 +131,14 @@ def _slope_rows(
     if focal in design.levels:
         reference, treated = _levels(result, focal, difference)
         return points, rows(treated) - rows(reference)
-    x, h = float(result.frame[focal].mean()), float(result.frame[focal].std()) or 1.0
-    low, middle, high = (rows(x + step) for step in (-h, 0.0, h))
-    if not np.allclose(low + high, 2 * middle, rtol=1e-9, atol=1e-9 * np.abs(middle).max()):
+    low, high = _observed_range(result, focal)
+    x = float(result.frame[focal].mean())
+    h = min(float(result.frame[focal].std()), x - low, high - x) or 1.0  # a logarithm is defined within the data
+    below, middle, above = (rows(x + step) for step in (-h, 0.0, h))
+    if not np.allclose(below + above, 2 * middle, rtol=1e-9, atol=1e-9 * np.abs(middle).max()):
         h *= 1e-4  # curved in the focal variable: the slope at its mean
-        low, high = rows(x - h), rows(x + h)
-    return points, (high - low) / (2 * h)
+        below, above = rows(x - h), rows(x + h)
+    return points, (above - below) / (2 * h)
 
 
 def _levels(result: Result, focal: str, difference: tuple[Any, Any] | None) -> tuple[Any, Any]:

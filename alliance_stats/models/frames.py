@@ -12,9 +12,13 @@ from alliance_stats.design.steps import Step, checked_order
 from alliance_stats.errors import DataError, require_columns
 from alliance_stats.formula import is_factor
 
+LARGEST = 1e50  # beyond it the products of the covariances overflow
+
 
 def prepared(steps: Sequence[Step], data: pd.DataFrame) -> tuple[tuple[Step, ...], pd.DataFrame]:
     """Steps that have learned their constants from the data, in order, and the data they made."""
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"data is a {type(data).__name__}; give a pandas DataFrame, one row a patient or a session")
     checked_order(steps)
     learned = []
     for step in steps:
@@ -43,12 +47,19 @@ def analysis_frame(
 
 
 def _require_usable(column: pd.Series[Any], name: str) -> None:
-    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind.startswith(("date", "time", "period", "interval")):
         raise DataError(
             f"column '{name}' holds dates or times; turn it into a number first, e.g. weeks since the start"
         )
-    if not is_factor(column) and np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-        raise DataError(f"column '{name}' holds infinite values; set them to missing or correct them")
+    if kind == "complex" or (column.dtype == object and kind not in ("string", "boolean", "empty")):
+        raise DataError(
+            f"column '{name}' holds {kind} values (dtype {column.dtype}); turn it into numbers or into text"
+        )
+    if not is_factor(column) and (np.abs(column.to_numpy(dtype=float, na_value=np.nan)) > LARGEST).any():
+        raise DataError(
+            f"column '{name}' holds infinite values, or larger than {LARGEST:g}; set them to missing or correct them"
+        )
 
 
 def _missing_note(frame: pd.DataFrame, complete: pd.Series[bool]) -> tuple[str, ...]:

@@ -27,6 +27,9 @@ DF_METHODS = {
 }
 
 
+EXACT = 1e-13  # residuals of this relative size are rounding
+
+
 @dataclass(frozen=True, eq=False)
 class LinearState:
     """What is needed to predict from a linear model, test with it and simulate from it."""
@@ -80,6 +83,8 @@ class LinearModel:
             raise AllianceError(
                 f"cluster={self.cluster!r} is not used by vcov={self.vcov!r}; use 'CR2', or leave it out"
             )
+        if not isinstance(self.prepare, tuple | list):
+            raise AllianceError(f"prepare is a {type(self.prepare).__name__}; give a tuple of steps, e.g. (Centre(…),)")
         if not 0 < self.level < 1:
             raise AllianceError(f"level is {self.level}; use a number between 0 and 1, e.g. 0.95")
 
@@ -93,10 +98,15 @@ class LinearModel:
         steps, frame = prepared(self.prepare, data)
         frame, notes = analysis_frame(frame, formula.columns, self.cluster, self.formula)
         design, X, y = build_design(formula, frame)
+        notes += tuple(
+            f"'{name}' has one level only and no effect" for name, of in design.levels.items() if len(of) == 1
+        )
         fit = least_squares(X, y)
         if len(y) <= len(fit.kept):
             raise DataError(f"formula {self.formula!r}: {len(y)} complete rows cannot estimate {len(fit.kept)} terms")
         notes += tuple(f"'{design.terms[j]}' depends on other terms and was left out" for j in _dropped(fit, X))
+        if np.linalg.norm(fit.residuals) < EXACT * np.linalg.norm(y):
+            notes += ("the outcome is fitted exactly; standard errors, intervals and p-values mean nothing",)
         return self._result(frame, steps, design, fit, y, notes)
 
     def _result(
@@ -130,7 +140,8 @@ class LinearModel:
         X, V = rows[:, state.kept], result.covariance.to_numpy()
         estimable = np.abs(rows @ state.null.T).max(axis=1, initial=0.0) < 1e-6 * (1 + np.abs(rows).max())
         fitted = np.where(estimable, X @ state.coefficients, np.nan)
-        std_error = np.where(estimable, np.sqrt(np.einsum("ij,jk,ik->i", X, V, X)), np.nan)
+        variance = np.maximum(np.einsum("ij,jk,ik->i", X, V, X), 0)  # a singular V rounds to below zero
+        std_error = np.where(estimable, np.sqrt(variance), np.nan)
         df = self._df(result, X)
         return pd.DataFrame({"fitted": fitted, "std_error": std_error, "df": df}, index=frame.index)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError, DataError, require_columns
 from alliance_stats.models.audit import audit
-from alliance_stats.models.audit_printed import cell_labels, printed_column
+from alliance_stats.models.audit.printed import cell_labels, printed_column
 from alliance_stats.numerics.distributions import t_p_value, t_quantile
 from alliance_stats.result import Result, glance_frame, tidy_frame
 
@@ -214,7 +214,8 @@ class SummaryStatistics:
     def _predict(self, result: Result, frame: pd.DataFrame) -> pd.DataFrame:
         X = result.state.design.matrix(frame)
         fitted, std_error = X @ result.state.coefficients, np.sqrt(X @ result.state.variances)
-        return pd.DataFrame({"fitted": fitted, "std_error": std_error}, index=frame.index)
+        df = self._df(result, X)
+        return pd.DataFrame({"fitted": fitted, "std_error": std_error, "df": df}, index=frame.index)
 
     def _simulate(self, result: Result, rng: np.random.Generator, n: int) -> np.ndarray:
         """New cell means, shape (n, cells): normal with the standard errors of the fit, whose SDs stay as they are."""

@@ -17,8 +17,7 @@ def t_p_value(statistic: ArrayLike, df: ArrayLike) -> np.ndarray:
     """
     t, df = np.broadcast_arrays(np.abs(np.asarray(statistic, dtype=float)), np.asarray(df, dtype=float))
     finite = np.where(np.isfinite(df), df, 1.0)
-    student = special.betainc(finite / 2, 0.5, finite / (finite + t**2))
-    return never_zero(np.where(np.isinf(df), special.erfc(t / np.sqrt(2)), student))
+    return never_zero(np.where(np.isinf(df), special.erfc(t / np.sqrt(2)), _upper_tail(t**2, np.ones_like(t), finite)))
 
 
 def t_tail(statistic: ArrayLike, df: ArrayLike) -> np.ndarray:
@@ -38,8 +37,16 @@ def f_p_value(statistic: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> np.ndarra
     """Upper tail of the F distribution; chi-squared over df1 where df2 is infinite."""
     f, d1, d2 = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (statistic, df1, df2)))
     finite = np.where(np.isfinite(d2), d2, 1.0)
-    ratio = special.betainc(finite / 2, d1 / 2, finite / (finite + d1 * np.maximum(f, 0)))
-    return never_zero(np.where(np.isinf(d2), special.chdtrc(d1, np.maximum(f, 0) * d1), ratio))
+    f = np.maximum(f, 0)
+    return never_zero(np.where(np.isinf(d2), special.chdtrc(d1, f * d1), _upper_tail(f, d1, finite)))
+
+
+def _upper_tail(f: np.ndarray, d1: np.ndarray, d2: np.ndarray) -> np.ndarray:
+    """P(F > f) from the smaller of the two complementary arguments, so that neither loses its digits near 1."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = special.betaincc(d1 / 2, d2 / 2, d1 * f / (d2 + d1 * f))
+        far = special.betainc(d2 / 2, d1 / 2, d2 / (d2 + d1 * f))
+    return np.asarray(np.where(d1 * f < d2, near, far))
 
 
 def chi2_p_value(statistic: ArrayLike, df: ArrayLike) -> np.ndarray:

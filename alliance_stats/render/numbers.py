@@ -70,7 +70,7 @@ def percent(share: float) -> str:
 def _digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
-    size = math.floor(math.log10(abs(value)))
+    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))  # 0.9996 is 1.00, not 1.000
     if size < -5 or size > 9:
         return f"{value:.{digits - 1}e}"
     if value == round(value) and abs(value) >= 10 ** (digits - 1):

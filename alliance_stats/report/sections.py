@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_stats.render.labels import readable
 from alliance_stats.render.numbers import fixed, number, p_value, percent
 from alliance_stats.render.save import as_svg
+from alliance_stats.report.figures import drawn
 from alliance_stats.study.declare import Analysis, Estimand, Evidence, Role
 from alliance_stats.study.run import Run
 
@@ -156,12 +157,9 @@ def _side_by_side(run: Run) -> Iterator[Block]:
 
 
 def _figures(run: Run, patients: bool) -> Iterator[Block]:
-    from alliance_stats.render.style import canvas
-
-    shown = patients or run.evidence == "simulated"
     for figure in run.study.figures:
-        ax = figure.draw(run, canvas(figure.size[0], figure.size[1])[0] if figure.size else None, shown)
-        svg = as_svg(ax, prefix=f"{run.study.key}-{figure.name}", title=figure.alt, description=figure.caption)
+        with drawn(run, figure, patients=patients) as ax:
+            svg = as_svg(ax, prefix=f"{run.study.key}-{figure.name}", title=figure.alt, description=figure.caption)
         yield Block(svg=svg, caption=figure.caption)
 
 

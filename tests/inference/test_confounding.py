@@ -124,30 +124,22 @@ def test_no_weaker_confounder_reaches_the_limit(estimate: float, df: float) -> N
 def benchmark_confounder(data: pd.DataFrame, k: float) -> np.ndarray:
     """z ⊥ baseline | arm with R²_{D~z} = k R²_{D~baseline} and R²_{Y~z|D} = k R²_{Y~baseline|D}, at its worst.
 
-    z is built from the parts of alliance and pain that the model leaves and noise: a and c from the two R²s.
+    z = a d + c u + noise, of length 1, from what the model leaves of alliance (d) and pain (u). With Y|D = β B|D + u and
+    B|D = B − γ D, the product of z with Y|D is c |u|² − β γ a |d|², from which c follows.
     """
     d, u = residual(data, "alliance ~ baseline + arm"), residual(data, "pain ~ alliance + baseline + arm")
     noise = residual(data.assign(noise=np.cos(np.arange(len(data)) ** 2.0)), "noise ~ pain + alliance + baseline + arm")
-    total = residual(data, "alliance ~ arm")
-    a = np.sqrt(k * partial_r2(data, "alliance", "arm", "baseline") * (total @ total)) / (d @ d)
-    wanted = k * partial_r2(data, "pain", "alliance + arm", "baseline")
-    left = 1 - a**2 * (d @ d)
-    u, noise = u / np.sqrt(u @ u), noise / np.sqrt(noise @ noise)
-
-    def z(c: float) -> np.ndarray:
-        return a * d + np.sqrt(left) * (c * u + np.sqrt(1 - c**2) * noise)
-
-    roots = [
-        c for c in np.linspace(0.001, 0.999, 60)
-        if (partial_r2(data.assign(z=z(c)), "pain", "alliance + arm", "z") - wanted)
-        * (partial_r2(data.assign(z=z(c + 1 / 60)), "pain", "alliance + arm", "z") - wanted) < 0
-        and c + 1 / 60 < 1
-    ]  # fmt: skip
-    c = brentq(
-        lambda c: partial_r2(data.assign(z=z(c)), "pain", "alliance + arm", "z") - wanted,
-        roots[-1], roots[-1] + 1 / 60, xtol=1e-15, rtol=1e-15,
-    )  # fmt: skip
-    return z(c)
+    exposure, outcome = residual(data, "alliance ~ arm"), residual(data, "pain ~ alliance + arm")
+    r2_exposure = k * partial_r2(data, "alliance", "arm", "baseline")
+    r2_outcome = k * partial_r2(data, "pain", "alliance + arm", "baseline")
+    beta = row_of(LinearModel("pain ~ alliance + arm + baseline").fit(data), "baseline")["estimate"]
+    gamma = row_of(LinearModel("baseline ~ alliance + arm").fit(data), "alliance")["estimate"]
+    assert beta * gamma > 0
+    a = np.sqrt(r2_exposure * (exposure @ exposure)) / (d @ d)
+    product = np.sqrt(r2_outcome * (outcome @ outcome) * (1 - r2_exposure))
+    c = (product + beta * gamma * a * (d @ d)) / (u @ u)
+    left = 1 - a**2 * (d @ d) - c**2 * (u @ u)
+    return a * d + c * u + np.sqrt(left / (noise @ noise)) * noise
 
 
 @pytest.mark.parametrize("k", [0.5, 1.0, 2.0])

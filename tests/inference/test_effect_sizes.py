@@ -125,10 +125,10 @@ def test_noncentrality_inverts_the_distribution(t: float, df: float) -> None:
 
 
 def test_noncentrality_is_continuous_where_the_normal_part_is_left_out() -> None:
-    """What is left out widens the interval of δ/t by 1.96 √(df/2) / t²."""
+    """What is left out widens the interval of δ/t by some 2 √(df/2) / t²."""
     for df in (1.0, 5.0, 180.0, 5000.0):
         near, far = (np.array(noncentrality(np.array([t]), df, 0.95)) / t for t in (9999.999, 10000.001))
-        assert near == pytest.approx(far, abs=2.2 * np.sqrt(df / 2) / 1e8)
+        assert near == pytest.approx(far, abs=3 * np.sqrt(df / 2) / 1e8)
 
 
 def test_noncentrality_without_df_is_normal_and_keeps_missing() -> None:

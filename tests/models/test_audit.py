@@ -13,7 +13,7 @@ from scipy import stats
 
 from alliance_stats.errors import DataError
 from alliance_stats.models.audit import ORDER, audit, audit_cells, audit_tests, audit_totals
-from alliance_stats.models.audit_printed import Range, read_printed
+from alliance_stats.models.audit.printed import Range, read_printed
 from alliance_stats.models.summary import SummaryStatistics
 
 GROUPS = ["AL", "SL", "AE", "SE"]

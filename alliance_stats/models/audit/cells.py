@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.models.audit_printed import Finding, Printed, Range, cell_labels, printed_column, reach
+from alliance_stats.models.audit.printed import Finding, Printed, Range, cell_labels, printed_column, reach
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from alliance_stats.numerics.graded import graded_items, share_at_maximum, shift_for_maximum, total_distribution
 from scipy.stats import multivariate_normal
+
+from alliance_stats.numerics.graded import graded_items, share_at_maximum, shift_for_maximum, total_distribution
 
 THRESHOLDS = np.array([-2.0, -1.2, -0.3, 0.7])
 LOADING = float(np.sqrt(0.8))
 TOTALS = np.arange(12, 61)
-N = 40_000
+N = 400_000
 
 
 def moments(shift: float) -> tuple[float, float, float, float]:

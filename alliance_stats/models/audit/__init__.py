@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.models.audit_cells import Cell, read_cells
-from alliance_stats.models.audit_estimates import difference, estimate, ratio
-from alliance_stats.models.audit_intervals import half_widths, interval_centres, means_inside
-from alliance_stats.models.audit_printed import Finding
-from alliance_stats.models.audit_spread import sd_against_interval, whole_number_totals
-from alliance_stats.models.audit_tests import (
+from alliance_stats.models.audit.cells import Cell, read_cells
+from alliance_stats.models.audit.estimates import difference, estimate, ratio
+from alliance_stats.models.audit.intervals import half_widths, interval_centres, means_inside
+from alliance_stats.models.audit.printed import Finding
+from alliance_stats.models.audit.spread import sd_against_interval, whole_number_totals
+from alliance_stats.models.audit.tests import (
     COLUMNS,
     P_VALUES,
     PrintedTest,
@@ -22,7 +22,7 @@ from alliance_stats.models.audit_tests import (
     read_tests,
     rmsea,
 )
-from alliance_stats.models.audit_totals import declared_totals
+from alliance_stats.models.audit.totals import declared_totals
 
 PRINTED_IN_TESTS = (*COLUMNS, "p")
 ORDER = {"inconsistent": 0, "no power": 1, "consistent": 2}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from alliance_stats.models.audit_cells import Cell, Interval, as_interval, pooled_sd, untestable
-from alliance_stats.models.audit_printed import Finding, Range, span
+from alliance_stats.models.audit.cells import Cell, Interval, as_interval, pooled_sd, untestable
+from alliance_stats.models.audit.printed import Finding, Range, span
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.render.numbers import fixed
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.models.audit_printed import Finding, Printed, Range, Verdict, reach, read_printed, span, verdict_of
+from alliance_stats.models.audit.printed import Finding, Printed, Range, Verdict, reach, read_printed, span, verdict_of
 from alliance_stats.numerics.distributions import chi2_p_value, f_p_value, t_p_value
 from alliance_stats.render.numbers import p_value
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from alliance_stats.models.audit_cells import Cell, Interval, as_interval, untestable
-from alliance_stats.models.audit_printed import Finding, Printed, Range, span, verdict_of
+from alliance_stats.models.audit.cells import Cell, Interval, as_interval, untestable
+from alliance_stats.models.audit.printed import Finding, Printed, Range, span, verdict_of
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.render.numbers import fixed, number
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from alliance_stats.models.audit_printed import Finding, Printed, Range, reach, span, verdict_of
-from alliance_stats.models.audit_tests import PrintedTest, decision, not_printed, p_finding
+from alliance_stats.models.audit.printed import Finding, Printed, Range, reach, span, verdict_of
+from alliance_stats.models.audit.tests import PrintedTest, decision, not_printed, p_finding
 from alliance_stats.numerics.distributions import t_p_value, t_quantile
 from alliance_stats.render.numbers import fixed
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.models.audit_printed import Finding, Printed, Range, read_printed, verdict_of
+from alliance_stats.models.audit.printed import Finding, Printed, Range, read_printed, verdict_of
 from alliance_stats.render.numbers import fixed
 
 SIGNED = re.compile(r"\s*([+-]?)\s*(\d+\.?\d*|\.\d+)\s*")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from alliance_stats.errors import AllianceError
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.simulate import simulate_fuentes
@@ -113,7 +114,7 @@ def test_a_single_therapist_treats_everybody():
 
 
 def test_nested_therapists_make_the_alliance_contrast_noisier():
-    """Variance of the contrast: 8.3²(1/n + ICC·(sizes)) by theory, against the independent patients of one therapist."""
+    """By theory patients bring 8.3²(1/n₁ + 1/n₀), of which ICC moves to the therapists, two in each condition."""
     contrasts = {role: [_alliance_contrast(seed, role) for seed in range(400)] for role in ("nested", "single")}
     variance = {role: float(np.var(values, ddof=1)) for role, values in contrasts.items()}
     patients = 8.3**2 * (1 / 59 + 1 / 58)
