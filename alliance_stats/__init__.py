@@ -5,6 +5,7 @@ from alliance_stats.data.reading import read_table
 from alliance_stats.data.variables import Variable
 from alliance_stats.design.steps import Centre, Change, Detrend, Lag, Lead
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, TargetError
+from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.compare import compare
 from alliance_stats.inference.confounding import sensitivity
 from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority, wald_test
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand", "FormulaError",
     "Lag", "Lead", "LinearModel", "Option", "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError",
-    "Variable", "anova", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
+    "Variable", "anova", "below_maximum", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
     "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "save_figure",
     "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
 ]  # fmt: skip

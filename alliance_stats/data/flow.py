@@ -10,10 +10,12 @@ import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
 
-START, ALL = "Randomised", "all"
+ALL = "all"
 
 
-def flow_frame(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def flow_frame(
+    data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]], *, start: str = "Randomised"
+) -> pd.DataFrame:
     """Numbers randomised and observed, by arm and wave.
 
     Parameters
@@ -22,9 +24,11 @@ def flow_frame(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]])
     arm : column with the arm; every row needs one.
     waves : name of each wave and the columns that make it up, e.g. ``{"8 weeks": ["pain_8", "disability_8"]}``.
 
+    start : name of the first stage.
+
     Returns
     -------
-    Columns ``stage arm n reason``. The stage "Randomised" has a row for all patients and one for each arm; each
+    Columns ``stage arm n reason``. The first stage has a row for all patients and one for each arm; each
     wave has a row for each arm: n patients with every column of the wave observed, and as reason how many of the
     arm are without it. Waves are counted apart, so a patient who misses one and comes back counts again.
 
@@ -34,10 +38,10 @@ def flow_frame(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]])
     >>> flow_frame(data, "arm", {"8 weeks": ["pain_8"]}).to_numpy().tolist()[2:4]
     [['Randomised', 'usual', 1, ''], ['8 weeks', 'exercise', 1, '1 without 8-week outcome']]
     """
-    _check(data, arm, waves)
+    _check(data, arm, waves, start)
     arms = _arms(data[arm])
-    rows: list[tuple[str, str, int, str]] = [(START, ALL, len(data), "")]
-    rows += [(START, str(a), int((data[arm] == a).sum()), "") for a in arms]
+    rows: list[tuple[str, str, int, str]] = [(start, ALL, len(data), "")]
+    rows += [(start, str(a), int((data[arm] == a).sum()), "") for a in arms]
     for wave, columns in waves.items():
         seen = data[list(columns)].notna().all(axis=1)
         for a in arms:
@@ -46,7 +50,7 @@ def flow_frame(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]])
     return pd.DataFrame(rows, columns=["stage", "arm", "n", "reason"])
 
 
-def _check(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]]) -> None:
+def _check(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]], start: str) -> None:
     for wave, columns in waves.items():
         if isinstance(columns, str) or len(columns) == 0:
             raise DataError(f"flow_frame: wave {wave!r} has {columns!r}; give a list of its columns")
@@ -61,8 +65,8 @@ def _check(data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]]) -> 
     taken = [str(a) for a in data[arm].unique() if str(a) in ("", ALL)]
     if taken:
         raise DataError(f"flow_frame: column {arm!r} has the arm {taken[0]!r}, which means everyone here; rename it")
-    if START in waves:
-        raise DataError(f"flow_frame: the wave {START!r} has the name of the first stage; rename it")
+    if start in waves:
+        raise DataError(f"flow_frame: the wave {start!r} has the name of the first stage; rename it")
 
 
 def _arms(column: pd.Series[Any]) -> list[Any]:
@@ -73,6 +77,7 @@ def _arms(column: pd.Series[Any]) -> list[Any]:
 
 
 def _reason(lost: int, wave: str) -> str:
-    """The wave "8 weeks" has an 8-week outcome."""
-    adjective = re.sub(r"^(\d+) (\w+?)s?$", r"\1-\2", wave)
-    return f"{lost} without {adjective} outcome" if lost else ""
+    """The wave "8 weeks" has an 8-week outcome; any other wave is what is lacking."""
+    timed = re.sub(r"^(\d+) (\w+?)s?$", r"\1-\2 outcome", wave)
+    lacking = timed if timed != wave else wave[:1].lower() + wave[1:]
+    return f"{lost} without {lacking}" if lost else ""

@@ -39,7 +39,7 @@ def combine(
     std_error = np.sqrt(np.maximum(variance, 0))  # a singular covariance rounds to below zero
     df = result.model._df(result, L)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = (estimate - null) / std_error
+        t = np.where(np.isnan(df), np.nan, (estimate - null) / std_error)
     miss = 1 - (result.model.level if level is None else level)
     half = t_quantile(1 - miss / 2 / (len(L) if adjust == "bonferroni" else 1), df) * std_error
     return tidy_frame(
@@ -57,7 +57,8 @@ def joint_test(result: Result, weights: np.ndarray, name: str) -> dict[str, floa
     L = independent_rows(estimable(result, weights, [name] * len(weights)))
     q, estimate = len(L), L @ result.state.coefficients
     V = L @ result.covariance.to_numpy() @ L.T
-    if np.linalg.matrix_rank(V, hermitian=True) < q:
+    scale = np.sqrt(np.maximum(np.diag(V), np.finfo(float).tiny))  # units must not look like a loss of rank
+    if np.linalg.matrix_rank(V / np.outer(scale, scale), hermitian=True) < q:
         raise AllianceError(
             f"{name}: {q} restrictions cannot be tested jointly with this covariance; too few clusters?"
         )

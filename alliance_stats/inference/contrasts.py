@@ -68,7 +68,9 @@ def contrast(
     else:
         cells, means = cell_weights(result, as_names(by), at, average)
         names, C = _of_cells([tuple(cell) for cell in cells.itertuples(index=False)], cell_names(cells), weights)
-        L = C @ means
+        L = C.reshape(-1, len(cells)) @ means
+    if not names:
+        raise AllianceError("contrast: nothing to compare; give weights, or a factor with two levels or more")
     return combine(result, L, names, at=describe_at(at), null=null, adjust=adjust, level=level)
 
 
@@ -84,7 +86,11 @@ def anova(result: Result, factors: Names | None = None, *, at: At | None = None)
     >>> anova(LinearModel("pain ~ arm").fit(data))[["term", "df_num", "df", "statistic"]].round(2).to_dict("records")
     [{'term': 'arm', 'df_num': 2.0, 'df': 3.0, 'statistic': 18.5}]
     """
-    names = list(result.state.design.levels) if factors is None else as_names(factors)
+    levels = result.state.design.levels
+    names = [name for name in levels if len(levels[name]) > 1] if factors is None else as_names(factors)
+    for name in names:
+        if len(levels.get(name, ("", ""))) < 2 or (name in result.state.design.variables and name not in levels):
+            raise AllianceError(f"anova: '{name}' is not a factor with two levels or more")
     if not names:
         raise AllianceError("anova: the formula has no factors; use compare() or the p-values of the terms")
     require_columns(result.state.design.variables, names, "anova")

@@ -47,10 +47,10 @@ def cell_weights(result: Result, by: Sequence[str], at: At | None, weights: str)
     grid = reference_grid(result, at)
     X = result.state.design.matrix(grid)
     share = _shares(result, grid, [n for n in result.state.design.levels if n not in by], weights)
-    cells = grid[list(by)].drop_duplicates(ignore_index=True)
+    cells = grid[list(by)].drop_duplicates(ignore_index=True) if by else grid[[]].head(1)
     rows = []
     for cell in cells.itertuples(index=False):
-        inside = np.logical_and.reduce([grid[name].to_numpy() == value for name, value in zip(by, cell, strict=True)])
+        inside = _same(grid, by, cell)
         rows.append(np.average(X[inside], axis=0, weights=share[inside]))
     return cells, np.array(rows)
 
@@ -85,8 +85,12 @@ def _shares(result: Result, grid: pd.DataFrame, others: Sequence[str], weights: 
         raise AllianceError(f"weights is {weights!r}; use 'equal' or 'proportional'")
     share: np.ndarray = np.ones(len(grid))
     if weights == "proportional" and others:
-        patients = pd.Series(getattr(result.state, "sizes", 1.0), index=result.frame.index)  # printed cells have sizes
-        seen = patients.groupby([result.frame[name] for name in others], observed=True).sum() / patients.sum()
-        keys = pd.MultiIndex.from_frame(grid[list(others)])
-        share = seen.reindex(keys, fill_value=0.0).to_numpy()
+        patients = np.broadcast_to(getattr(result.state, "sizes", 1.0), len(result.frame))  # printed cells have sizes
+        rows = [_same(result.frame, others, row) for row in grid[list(others)].itertuples(index=False)]
+        share = np.array([patients[row].sum() for row in rows]) / patients.sum()
     return share
+
+
+def _same(frame: pd.DataFrame, names: Sequence[str], values: Sequence[Any]) -> np.ndarray:
+    same = [frame[name].to_numpy() == value for name, value in zip(names, values, strict=True)]
+    return np.asarray(np.logical_and.reduce([np.ones(len(frame), dtype=bool), *same]))

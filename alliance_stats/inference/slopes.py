@@ -99,6 +99,7 @@ def curve(result: Result, x: str, by: str | None = None, *, at: At | None = None
     Columns: ``x``, ``by``, ``fitted conf_low conf_high``; what the interaction figure draws.
     """
     require_columns(result.state.design.variables, [x, *([by] if by else [])], "curve")
+    _observed_range(result, x)
     groups: Sequence[Any] = result.state.design.levels.get(by, ()) if by else (None,)
     if by and not groups:
         raise AllianceError(f"curve: '{by}' is a number; give a factor, or look at slope_curve()")

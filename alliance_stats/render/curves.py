@@ -14,11 +14,13 @@ from alliance_stats.render.style import (
     GREY,
     INK,
     LOOKS,
+    MANY,
     SIZE,
     Look,
     canvas,
     checked,
     dress,
+    give_height,
     house,
     left_out,
     legend_above,
@@ -30,8 +32,6 @@ from alliance_stats.render.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MANY = 5000
 
 
 def interaction(
@@ -66,6 +66,7 @@ def interaction(
         if raw is not None:
             labels |= _share_labels(at_maximum(raw, x=x, by=by, ceiling=ceiling), by)
     with house():
+        new = ax is None
         ax = canvas(height=72)[0] if ax is None else ax
         handles = [
             _line(ax, curves[curves[by] == group].sort_values(x), x, look, marked=raw is not None)
@@ -78,6 +79,8 @@ def interaction(
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of(y or "fitted") if ylabel is None else ylabel)
         lost = "" if raw is None else left_out(raw, [x, by, str(y)])
         legend_above(ax, handles + [nothing()] * bool(lost), [*labels.values(), *([lost] if lost else [])])
+        if new:
+            give_height(ax)
     return ax
 
 
@@ -123,6 +126,7 @@ def johnson_neyman(
     found = _regions(curve, regions, x, values)
     line = curve.sort_values(x)
     with house():
+        new = ax is None
         ax = canvas()[0] if ax is None else ax
         for low, high in zip(found["low"], found["high"], strict=True):
             ax.axvspan(low, high, color=LOOKS[1].colour, alpha=0.12, linewidth=0, zorder=0)
@@ -136,6 +140,8 @@ def johnson_neyman(
         ax.margins(x=0.02)
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of("estimate") if ylabel is None else ylabel)
         _label_regions(ax, handle, found, reference, values)
+        if new:
+            give_height(ax)
     return ax
 
 
@@ -180,8 +186,8 @@ def _check_ceiling(curves: pd.DataFrame, raw: pd.DataFrame | None, x: str, ceili
 
 def _share_labels(shares: pd.DataFrame, by: str) -> dict[Any, str]:
     return {
-        group: f"{name_of(group)} ({percent(share)} of {n} at maximum)"
-        for group, share, n in zip(shares[by], shares["share"], shares["n"], strict=True)
+        group: f"{name_of(group)} ({percent(share)} at maximum)"
+        for group, share in zip(shares[by], shares["share"], strict=True)
     }
 
 
@@ -207,10 +213,10 @@ def _mark_ceiling(ax: Axes, ceiling: float) -> None:
     """A line at the maximum; its label stands to the right of it, where no data can be."""
     left, right = ax.get_xlim()
     ax.axvline(ceiling, color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    ax.set_xlim(left, max(right, ceiling + 0.08 * (ceiling - left)))
+    ax.set_xlim(left, max(right, ceiling + 0.1 * (ceiling - left)))
     ax.annotate(
         f"scale maximum ({number(ceiling) if ceiling != round(ceiling) else f'{ceiling:.0f}'})", (ceiling, 0.5),
-        xycoords=ax.get_xaxis_transform(), xytext=(2, 0), textcoords="offset points", rotation=90, va="center",
+        xycoords=ax.get_xaxis_transform(), xytext=(4, 0), textcoords="offset points", rotation=90, va="center",
         ha="left", fontsize=SIZE, color=GREY,
     )  # fmt: skip
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from alliance_stats.render.curves import at_maximum, interaction, johnson_neyman, significant_regions
-from alliance_stats.render.flow import flow_boxes, participant_flow
+from alliance_stats.render.flow import participant_flow
+from alliance_stats.render.flow_layout import flow_boxes
 from alliance_stats.render.forest import forest, forest_rows
 from alliance_stats.render.points import group_means, raw_points, residuals, running_median, swarm
 from alliance_stats.render.save import as_svg, save_figure

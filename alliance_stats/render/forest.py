@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = ("", "fixed", "effect")
+AXIS = 38.0  # points of height for the axis and its label
 
 
 def forest(
@@ -65,19 +66,21 @@ def forest(
         new = ax is None
         ax = canvas(width, 40)[0] if ax is None else ax
         names, numbers = _texts(rows, room(ax)[0])
-        tall = [max(a.count("\n"), b.count("\n")) * 1.15 + 1.9 for a, b in zip(names, numbers, strict=True)]
+        tall = np.array([max(a.count("\n"), b.count("\n")) * 1.15 + 1.9 for a, b in zip(names, numbers, strict=True)])
+        dress(ax, name_of("estimate") if xlabel is None else xlabel, "")
+        below = AXIS + 1.25 * SIZE * ax.get_xlabel().count("\n")
         if new:
-            ax.figure.set_size_inches(width / 25.4, (sum(tall) * SIZE + 38) / 72)  # type: ignore[union-attr]
-        y = np.cumsum(tall) - np.array(tall) / 2
+            ax.figure.set_size_inches(width / 25.4, (tall.sum() * SIZE + below) / 72)  # type: ignore[union-attr]
+        # In axes that are too low for the rows the text becomes smaller instead of running together.
+        size = min(SIZE, max((room(ax)[1] - below) / tall.sum(), 5.0))
+        y = np.cumsum(tall) - tall / 2
         _marks(ax, rows, y, reference)
-        ax.set_ylim(sum(tall), 0)
+        ax.set_ylim(tall.sum(), 0)
         ax.set_yticks(y, names, parse_math=False)
         for at, text in zip(y, numbers, strict=True):
-            ax.text(1.04, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=SIZE, color=INK)
-        dress(ax, name_of("estimate") if xlabel is None else xlabel, "")
+            ax.text(1.04, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=size, color=INK)
         ax.spines["left"].set_visible(False)
-        ax.tick_params(axis="y", length=0)
-        ax.locator_params(axis="x", nbins=5)
+        ax.tick_params(axis="y", length=0, pad=6, labelsize=size)
     return ax
 
 
@@ -142,11 +145,14 @@ def _numbers(estimate: float, low: float, high: float) -> str:
 
 def _texts(rows: pd.DataFrame, across: float) -> tuple[list[str], list[str]]:
     """Labels and numbers, broken so that at least a third of the width is left to the points."""
-    numbers = list(rows["numbers"])
-    if max(map(text_width, numbers)) > 0.42 * across:
+    numbers, labels = list(rows["numbers"]), list(rows["label"])
+    if _widest(numbers) > 0.42 * across or _widest(numbers) + _widest(labels) > 0.75 * across:
         numbers = [text.replace(" [", "\n[") for text in numbers]
-    used = max(text_width(line) for text in numbers for line in text.split("\n"))
-    return [wrap(label, max(0.62 * across - used, 0.15 * across)) for label in rows["label"]], numbers
+    return [wrap(label, max(0.62 * across - _widest(numbers), 0.15 * across)) for label in labels], numbers
+
+
+def _widest(texts: list[str]) -> float:
+    return max(text_width(line) for text in texts for line in text.split("\n"))
 
 
 def _marks(ax: Axes, rows: pd.DataFrame, y: np.ndarray[Any, Any], reference: float | None) -> None:

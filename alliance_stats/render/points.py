@@ -12,10 +12,12 @@ from alliance_stats.render.style import (
     GREY,
     INK,
     LOOKS,
+    MANY,
     Look,
     canvas,
     checked,
     dress,
+    give_height,
     house,
     left_out,
     legend_above,
@@ -24,13 +26,12 @@ from alliance_stats.render.style import (
     name_of,
     nothing,
     room,
+    text_width,
     wrap,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MANY = 5000  # points beyond which a vector file is drawn as a picture, with its text still text
 
 
 def residuals(
@@ -48,6 +49,7 @@ def residuals(
     median = running_median(augmented)
     drawn = augmented.dropna(subset=["fitted", "residual"])
     with house():
+        new = ax is None
         ax = canvas()[0] if ax is None else ax
         ax.axhline(0, color=INK, linewidth=0.7, zorder=1)
         points = ax.scatter(
@@ -59,6 +61,8 @@ def residuals(
         lost = left_out(augmented, ["fitted", "residual"])
         labels = [f"residual (n = {len(drawn)})", "running median", *([lost] if lost else [])]
         legend_above(ax, [points, line, nothing()][: len(labels)], labels)
+        if new:
+            give_height(ax)
     return ax
 
 
@@ -118,20 +122,29 @@ def group_means(
     spots = _spots(means, raw, factors, y)
     groups = looks(levels(means[by]), "group_means") if by else {None: LOOKS[0]}
     with house():
+        new = ax is None
         ax = canvas()[0] if ax is None else ax
         if raw is not None and y is not None:
             _draw_raw(ax, raw_points(raw, spots, factors, y), groups, by, tinted=by is not None)
         handles = [_draw_means(ax, spots if by is None else spots[spots[by] == g], groups[g]) for g in groups]
-        names = levels(means[x])
-        ax.set_xlim(-0.5, len(names) - 0.5)
-        texts = [wrap(name_of(name), 0.72 * room(ax)[0] / len(names)) for name in names]
-        ax.set_xticks(range(len(names)), texts, parse_math=False)
+        _name_categories(ax, [name_of(level) for level in levels(means[x])])
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of(y or "estimate") if ylabel is None else ylabel)
         lost = "" if raw is None or y is None else left_out(raw, [*factors, y])
         labels = [name_of(g) for g in groups] if by else (["mean"] if lost else [])
         if labels:
             legend_above(ax, [*handles, *([nothing()] if lost else [])], [*labels, *([lost] if lost else [])])
+        if new:
+            give_height(ax)
     return ax
+
+
+def _name_categories(ax: Axes, names: list[str]) -> None:
+    """Names under their slots: in lines, or upright where a word is wider than the slot."""
+    slot = 0.72 * room(ax)[0] / len(names)
+    upright = max(text_width(word) for name in names for word in name.split(" ")) > slot
+    texts = [wrap(name, 80 if upright else slot) for name in names]
+    ax.set_xticks(range(len(names)), texts, parse_math=False, rotation=90 if upright else 0)
+    ax.set_xlim(-0.5, len(names) - 0.5)
 
 
 def raw_points(raw: pd.DataFrame, spots: pd.DataFrame, factors: list[str], y: str) -> pd.DataFrame:
@@ -192,10 +205,11 @@ def _check_raw(means: pd.DataFrame, raw: pd.DataFrame, factors: list[str], y: st
 
 def _draw_raw(ax: Axes, points: pd.DataFrame, groups: dict[Any, Look], by: str | None, *, tinted: bool) -> None:
     y = points.columns[-2]
+    crowded = len(points) > 40 * points[list(points.columns[:-2])].drop_duplicates().shape[0]
     for group, look in groups.items():
         part = points if by is None else points[points[by] == group]
         ax.scatter(
-            part["position"], part[y], s=7, marker=look.marker, facecolors="none", linewidths=0.5, alpha=0.65,
+            part["position"], part[y], s=4 if crowded else 7, marker=look.marker, facecolors="none", linewidths=0.5, alpha=0.65,
             edgecolors=look.colour if tinted else GREY, zorder=1, rasterized=len(part) > MANY,
         )  # fmt: skip
 

@@ -34,7 +34,8 @@ def save_figure(drawn: Axes | Figure, path: str | Path, *, width: float | None =
     path : where to; the suffix chooses the format.
     width : mm, with the height in proportion; without it, the size that the figure has.
 
-    Returns the path. Raises DataError for another suffix or a width that is not positive.
+    Returns the path. A figure without a layout whose text would be cut off is given matplotlib's constrained one.
+    Raises DataError for another suffix or a width that is not positive.
 
     >>> import tempfile
     >>> from alliance_stats.render.style import canvas
@@ -50,6 +51,7 @@ def save_figure(drawn: Axes | Figure, path: str | Path, *, width: float | None =
         raise DataError(f"save_figure: width is {width} mm; it must be positive")
     figure = _figure(drawn)
     with house(), _sized(figure, width):
+        _lay_out(figure)
         figure.savefig(path, format=kind, metadata=METADATA[kind])
     return path
 
@@ -66,20 +68,22 @@ def as_svg(drawn: Axes | Figure, *, prefix: str = "figure", title: str = "", des
     The element has no XML declaration. Raises DataError where prefix cannot be an id.
 
     >>> from alliance_stats.render.style import canvas
-    >>> as_svg(canvas()[0], prefix="f1", title="Pain < 3")[:60]
-    '<svg id="f1" role="img" aria-labelledby="f1-title f1-desc" x'
+    >>> as_svg(canvas()[0], prefix="f1", title="Pain < 3")[:51]
+    '<svg id="f1" role="img" aria-labelledby="f1-title" '
     """
     if not re.fullmatch(r"[A-Za-z][\w-]*", prefix, flags=re.ASCII):
         raise DataError(f"as_svg: prefix is {prefix!r}; use a letter, then letters, digits, '-' or '_'")
     figure, text = _figure(drawn), StringIO()
     with house():
+        _lay_out(figure)
         figure.savefig(text, format="svg", metadata=METADATA["svg"])
     svg = text.getvalue()
     svg = _with_prefix(svg[svg.index("<svg") :].strip(), prefix)
-    names = escape(title or _axis_labels(figure)), escape(description)
-    alt = f'<title id="{prefix}-title">{names[0]}</title>\n<desc id="{prefix}-desc">{names[1]}</desc>'
+    alt = {"title": title or _axis_labels(figure)} | ({"desc": description} if description else {})
+    elements = "\n".join(f'<{tag} id="{prefix}-{tag}">{escape(words)}</{tag}>' for tag, words in alt.items())
+    named_by = " ".join(f"{prefix}-{tag}" for tag in alt)
     head, _, body = svg.removeprefix("<svg").partition(">")
-    return f'<svg id="{prefix}" role="img" aria-labelledby="{prefix}-title {prefix}-desc"{head}>\n{alt}{body}'
+    return f'<svg id="{prefix}" role="img" aria-labelledby="{named_by}"{head}>\n{elements}{body}'
 
 
 def _with_prefix(svg: str, prefix: str) -> str:
@@ -105,6 +109,21 @@ def _figure(drawn: Axes | Figure) -> Figure:
     if figure is None:
         raise DataError("the axes belong to no figure any more; draw them again")
     return figure
+
+
+def _lay_out(figure: Figure) -> None:
+    """A layout where text would be cut off without one; axes that have one back to where they were before any.
+
+    Each constrained layout starts from the last one and would differ from it by a hair.
+    """
+    engine, box = figure.get_layout_engine(), figure.get_tightbbox()
+    across, tall = figure.get_size_inches()
+    if engine is None and (box.x0 < 0 or box.y0 < 0 or box.x1 > across or box.y1 > tall):
+        figure.set_layout_engine("constrained")
+    for axes in figure.axes if figure.get_layout_engine() is not None else ():
+        spec = axes.get_subplotspec()
+        if spec is not None:
+            axes.set_subplotspec(spec)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = 8.0
+MANY = 5000  # points beyond which they are a picture in a vector file, with the text still text
 INK, GREY = "#333333", "#767676"
 HOUSE: dict[str, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"], "font.size": SIZE,
@@ -112,7 +114,9 @@ def name_of(level: Any) -> str:
     >>> name_of("pain_week_8"), name_of(4.0)
     ('pain week 8', '4')
     """
-    return f"{level:g}" if isinstance(level, int | float) else str(level).replace("_", " ")
+    if isinstance(level, bool | np.bool_):
+        return "yes" if level else "no"
+    return f"{level:g}" if isinstance(level, float) else str(level).replace("_", " ")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -123,9 +127,17 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def dress(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Spines, tick sizes and labels, also for axes made outside the house context."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=SIZE, length=2.5, width=0.6)
+    ax.tick_params(labelsize=SIZE, length=2.5, width=0.6, color=INK, labelcolor=INK)
     for axis, label, along in zip((ax.xaxis, ax.yaxis), (xlabel, ylabel), room(ax), strict=True):
-        axis.set_label_text(wrap(label, 0.75 * along), fontsize=SIZE)
+        axis.set_label_text(wrap(label, 0.75 * along), fontsize=SIZE, color=INK)
+
+
+def give_height(ax: Axes, least: float = 36.0) -> None:
+    """A new figure grows where its labels and legend leave less than so many mm to the data."""
+    figure: Any = ax.get_figure(root=True)
+    figure.draw_without_rendering()
+    across, tall = figure.get_size_inches()
+    figure.set_size_inches(across, tall + max(least / 25.4 - ax.get_position().height * tall, 0.0))
 
 
 def room(ax: Axes) -> tuple[float, float]:
@@ -161,20 +173,30 @@ def wrap(text: str, points: float, size: float = SIZE) -> str:
 def _wrapped(line: str, points: float, size: float) -> str:
     done: list[str] = []
     now = ""
-    for piece in re.findall(r"\S+?(?:[_:/-]+|(?=\s)|$)\s*", line):
+    for piece in _pieces(line, points, size):
         if now and text_width((now + piece).rstrip(), size) > points:
             done, now = [*done, now.rstrip()], ""
         now += piece
-        while len(now.rstrip()) > 1 and text_width(now.rstrip(), size) > points:
-            fits = max([k for k in range(1, len(now)) if text_width(now[:k], size) <= points], default=1)
-            done, now = [*done, now[:fits]], now[fits:]
     return "\n".join([*done, now.rstrip()])
+
+
+def _pieces(line: str, points: float, size: float) -> Iterator[str]:
+    """Words with the blank after them; a word too wide for a line in parts, one too wide even so in slices."""
+    for word in re.findall(r"\S+(?: %)?\s*", line):
+        for part in [word] if text_width(word.rstrip(), size) <= points else re.split(r"(?<=[_:/-])(?=\S)", word):
+            rest = part
+            while len(rest.rstrip()) > 1 and text_width(rest.rstrip(), size) > points:
+                fits = max([k for k in range(1, len(rest)) if text_width(rest[:k], size) <= points], default=1)
+                yield rest[:fits]
+                rest = rest[fits:]
+            yield rest
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend over the axes, where no data are: side by side where it fits, else one entry a line."""
-    across = 0.78 * room(ax)[0]
-    texts = [wrap(label, across - 3 * SIZE) for label in labels]
+    ticks = max((text_width(label.get_text()) for label in ax.get_yticklabels()), default=0.0)
+    across = max(room(ax)[0] - ticks - 1.4 * SIZE * (ax.get_ylabel().count("\n") + 1) - 2 * SIZE, 9 * SIZE)
+    texts = [wrap(label, across - 4.6 * SIZE) for label in labels]
     side_by_side = sum(text_width(label) + 5 * SIZE for label in labels) < across
     # A leading underscore would hide the entry, so the texts are set after the legend is made.
     legend = ax.legend(

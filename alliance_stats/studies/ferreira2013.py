@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alliance_stats.data.variables import Variable
+from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.confounding import sensitivity
 from alliance_stats.inference.contrasts import contrast, marginal_means, wald_test
 from alliance_stats.inference.effect_sizes import standardised_effects
@@ -48,7 +49,7 @@ VARIABLES = (
       for i in range(1, 13)),
     Variable("alliance", "Working alliance rated by the patient at the second session, total", range=(12, 60), unit="points"),
     *(_scale(name, "baseline", "before treatment") for name in WITH_BASELINE),
-    *(_scale(name, "session2", "at the session of the alliance rating", optional=True) for name in WITH_BASELINE),
+    *(_scale(name, "session2", "at the session of the alliance rating", optional=True) for name in OUTCOMES),
     *(_scale(name, "8w", "8 weeks") for name in OUTCOMES),
 )  # fmt: skip
 
@@ -131,6 +132,7 @@ def _by_arm(name: str) -> Analysis:
         "interaction": partial(wald_test, terms=["alliance:arm"]),
         "slopes": partial(simple_slopes, focal="alliance", at={"arm": ARMS}),
         "differences": partial(contrast, weights=SLOPES, adjust="holm"),
+        "ceiling": partial(below_maximum, column="alliance"),
     }
     if name == "gpe":
         derived["where_smt_differs_from_mce"] = partial(
@@ -158,7 +160,7 @@ def _draw_interaction(run: Run, ax: Axes | None, points: bool) -> Axes:
 
 def _draw_forest(run: Run, ax: Axes | None, points: bool) -> Axes:
     rows = run.across("alliance")
-    kept = rows[rows["analysis"].isin([*OUTCOMES, *(f"{name}_at_rating" for name in WITH_BASELINE)])]
+    kept = rows[rows["analysis"].isin([*OUTCOMES, *(f"{name}_at_rating" for name in OUTCOMES)])]
     shown = kept.assign(term=kept["analysis"].map(_label), component="effect")
     return figures.forest(shown, xlabel="Outcome at 8 weeks per point of alliance (points)", ax=ax)
 
@@ -178,7 +180,7 @@ _drawings: dict[str, Callable[[Run, Any, bool], Any]] = {
 
 LABELS = (
     {name: f"{meaning}, 8 weeks" for name, (meaning, _) in OUTCOMES.items()}
-    | {f"{name}_at_rating": f"{OUTCOMES[name][0]}, also adjusted for its value at the rating" for name in WITH_BASELINE}
+    | {f"{name}_at_rating": f"{OUTCOMES[name][0]}, also adjusted for its value at the rating" for name in OUTCOMES}
     | {f"{name}_by_arm": f"{meaning}: alliance by arm" for name, (meaning, _) in OUTCOMES.items()}
     | {f"{name}_arms": f"{OUTCOMES[name][0]}: arms" for name in PRIMARY}
     | {
@@ -187,6 +189,7 @@ LABELS = (
         "standardised": "standardised coefficients",
         "interaction": "joint test of the interaction",
         "slopes": "slope of alliance in each arm",
+        "ceiling": "the same without the ratings at the maximum",
         "differences": "differences between the slopes, p adjusted by Holm",
         "where_smt_differs_from_mce": "alliance at which SMT and MCE differ (Johnson–Neyman)",
         "effects": "differences from general exercise",
@@ -206,16 +209,17 @@ STUDY = Study(
     variables=VARIABLES,
     analyses=(
         *(_main(name) for name in OUTCOMES),
-        *(_at_rating(name) for name in WITH_BASELINE),
+        *(_at_rating(name) for name in OUTCOMES),
         *(_by_arm(name) for name in OUTCOMES),
         *(_arms(name) for name in PRIMARY),
     ),
     estimands=ESTIMANDS,
     simulate=simulate_ferreira,
     targets=load_targets("ferreira2013"),
+    start="Analysed subset of the trial",
     waves={
         "Alliance rated at session 2": ("alliance",),
-        "Outcome at 8 weeks": ("alliance", "psfs_8w"),
+        "8 weeks": ("alliance", "psfs_8w"),
     },
     outcomes=("alliance", *(f"{n}_baseline" for n in WITH_BASELINE), *(f"{n}_8w" for n in OUTCOMES)),
     figures=(

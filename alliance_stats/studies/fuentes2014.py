@@ -249,7 +249,7 @@ STUDY = Study(
     labels=LABELS,
     cautions=(
         "Three sources of the same trial print different group means (limited sham 10.3, 10.0 and 10.14 mm); each "
-        "target names its own.",
+        "target names its own. The thesis prints the paper's means for the sham enhanced and the active limited group.",
         "Pain reduction is pain before − pain after, so that a positive number is an improvement. Adjusted for pain before the "
         "session its contrasts are those of an analysis of covariance of pain after, with the sign turned.",
         "The standard deviations of the congress figures are implied (mean ÷ effect size); which SD was used is not stated.",

@@ -134,6 +134,7 @@ class Study:
     options: tuple[Option, ...] = ()
     waves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     arm: str | tuple[str, ...] = "arm"
+    start: str = "Randomised"
     outcomes: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     audits: Mapping[str, Callable[[], pd.DataFrame]] = field(default_factory=dict)

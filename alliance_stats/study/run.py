@@ -77,7 +77,7 @@ class Run:
         """Participants by arm and wave, as a frame for the flow diagram."""
         names = [self.study.arm] if isinstance(self.study.arm, str) else list(self.study.arm)
         arm = self.data[names].astype(str).agg(", ".join, axis=1)
-        return flow_frame(self.data.assign(arm=arm), "arm", self.study.waves)
+        return flow_frame(self.data.assign(arm=arm), "arm", self.study.waves, start=self.study.start)
 
     def describe(self) -> pd.DataFrame:
         """Mean, SD, skew and share at the scale's maximum of the outcomes, by arm."""
