@@ -17,6 +17,7 @@ from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.render.save import save_figure
+from alliance_stats.render.table import rounded
 from alliance_stats.result import Result
 from alliance_stats.studies import REGISTRY as studies  # noqa: N811  a mapping, named as users name it
 from alliance_stats.studies import load_synthetic
@@ -29,6 +30,6 @@ __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand", "FormulaError",
     "Lag", "Lead", "LinearModel", "Option", "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError",
     "Variable", "anova", "below_maximum", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
-    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "save_figure",
+    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "rounded", "save_figure",
     "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
 ]  # fmt: skip

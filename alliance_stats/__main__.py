@@ -76,7 +76,7 @@ def run(
         **_pairs(option, "option"),
     )  # fmt: skip
     typer.echo(f"{done!r}\n")
-    typer.echo(as_text(published_beside_rerun(done.comparison()).drop(columns=["source", "note"])))
+    typer.echo(as_text(published_beside_rerun(done.comparison(), done.label).drop(columns=["source", "note"])))
     if out is not None:
         typer.echo(f"\nReport: {done.report(out)}")
 

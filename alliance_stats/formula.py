@@ -175,7 +175,7 @@ def _require_known(frame: pd.DataFrame, name: str, levels: tuple[Any, ...] | Non
 
 
 def _finite(matrix: pd.DataFrame, formula: Formula) -> np.ndarray:
-    values = _evaluated(lambda: np.asarray(matrix, dtype=float), formula)
+    values: np.ndarray = _evaluated(lambda: np.asarray(matrix, dtype=float), formula)
     bad = [str(name) for name, ok in zip(matrix.columns, np.isfinite(values).all(axis=0), strict=True) if not ok]
     if bad:
         raise DataError(

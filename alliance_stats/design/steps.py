@@ -283,5 +283,5 @@ def checked_order(steps: Sequence[Step]) -> None:
         elif isinstance(step, _Shift) and step.column in centred:
             raise DataError(
                 f"prepare: {type(step).__name__}({step.column!r}) comes after Centre({step.column!r}); "
-                f"lag first and centre '{step.column}_lag{step.k}'"
+                f"{type(step).__name__} first and centre '{step.column}_{type(step).__name__.lower()}{step.k}'"
             )

@@ -58,7 +58,8 @@ def joint_test(result: Result, weights: np.ndarray, name: str) -> dict[str, floa
     q, estimate = len(L), L @ result.state.coefficients
     V = L @ result.covariance.to_numpy() @ L.T
     scale = np.sqrt(np.maximum(np.diag(V), np.finfo(float).tiny))  # units must not look like a loss of rank
-    if np.linalg.matrix_rank(V / np.outer(scale, scale), hermitian=True) < q:
+    unknown = np.isnan(result.model._df(result, L)).any()
+    if unknown or np.linalg.matrix_rank(V / np.outer(scale, scale), hermitian=True) < q:
         raise AllianceError(
             f"{name}: {q} restrictions cannot be tested jointly with this covariance; too few clusters?"
         )
@@ -77,7 +78,7 @@ def adjusted(p: np.ndarray, method: str) -> np.ndarray:
     """
     if method not in get_args(Adjust):
         raise AllianceError(f"adjust is {method!r}; use one of {', '.join(get_args(Adjust))}")
-    if method == "none" or not len(p):
+    if method == "none" or len(p) < 2:
         return p
     from statsmodels.stats.multitest import multipletests
 

@@ -16,7 +16,7 @@ def t_p_value(statistic: ArrayLike, df: ArrayLike) -> np.ndarray:
     0.0734
     """
     t, df = np.broadcast_arrays(np.abs(np.asarray(statistic, dtype=float)), np.asarray(df, dtype=float))
-    finite = np.where(np.isfinite(df), df, 1.0)
+    finite = np.where(np.isinf(df), 1.0, df)
     return never_zero(np.where(np.isinf(df), special.erfc(t / np.sqrt(2)), _upper_tail(t**2, np.ones_like(t), finite)))
 
 
@@ -36,7 +36,7 @@ def t_quantile(probability: ArrayLike, df: ArrayLike) -> np.ndarray:
 def f_p_value(statistic: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> np.ndarray:
     """Upper tail of the F distribution; chi-squared over df1 where df2 is infinite."""
     f, d1, d2 = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (statistic, df1, df2)))
-    finite = np.where(np.isfinite(d2), d2, 1.0)
+    finite = np.where(np.isinf(d2), 1.0, d2)
     f = np.maximum(f, 0)
     return never_zero(np.where(np.isinf(d2), special.chdtrc(d1, f * d1), _upper_tail(f, d1, finite)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 NODES = 201  # Gauss–Hermite nodes: for twelve five-point items the mean is then exact to 1e-12, the shares to 1e-8
@@ -63,6 +62,8 @@ def shift_for_maximum(share: float, thresholds: np.ndarray, loading: float, item
     >>> round(shift_for_maximum(0.25, thresholds, np.sqrt(0.8), 12), 2)
     0.8
     """
+    from scipy.optimize import brentq
+
     thresholds = np.asarray(thresholds, dtype=float)
     found = brentq(lambda s: share_at_maximum(thresholds - s, loading, items) - share, -10.0, 10.0, xtol=1e-12)
     return float(found)

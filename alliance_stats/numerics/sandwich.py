@@ -59,7 +59,8 @@ class BiasReduced:
     def satterthwaite(self, L: np.ndarray) -> np.ndarray:
         """Degrees of freedom of each row of L, shape (q,)."""
         P = np.array([self.products(row[None, :])[0, 0] for row in L])
-        return np.asarray(np.trace(P, axis1=1, axis2=2) ** 2 / np.sum(P**2, axis=(1, 2)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.trace(P, axis1=1, axis2=2) ** 2 / np.sum(P**2, axis=(1, 2)))
 
     def hotelling(self, L: np.ndarray) -> float:
         """Degrees of freedom η of the approximate Hotelling T² test that all rows of L are zero."""

@@ -45,12 +45,13 @@ def write_stand_in(study: Study, folder: Path, **settings: Any) -> list[Path]:
 def known_truth(study: Study, data: Any, frame: pd.DataFrame) -> pd.DataFrame | None:
     """The truth of data that came from the generator, or None for data that did not.
 
-    Simulated data must never pass for a trial: they are known by their content, equal to the stand-in's, or by the
-    data package beside the file, which calls them simulated.
+    Simulated data must never pass for a trial: they are known by their content, equal to the stand-in's but for the names of
+    the patients, or by the data package beside the file, which calls them simulated.
     """
     trial = study.simulate()
-    names = [name for name in trial.data.columns if name in frame]
-    if len(names) == trial.data.shape[1] and _same(frame[names], trial.data):
+    keys = {variable.name for variable in study.variables if variable.key}
+    content = [name for name in trial.data.columns if name in frame and name not in keys]
+    if content and len(frame) == len(trial.data) and csv_bytes(frame[content]) == csv_bytes(trial.data[content]):
         return trial.truth
     package = Path(data).parent / "datapackage.json" if isinstance(data, str | Path) else None
     if package is None or not package.is_file():
@@ -59,7 +60,3 @@ def known_truth(study: Study, data: Any, frame: pd.DataFrame) -> pd.DataFrame | 
     if described.get("simulated") and Path(data).name in {resource["path"] for resource in described["resources"]}:
         return pd.read_csv(package.with_name("truth.csv"))
     return None
-
-
-def _same(frame: pd.DataFrame, stand_in: pd.DataFrame) -> bool:
-    return len(frame) == len(stand_in) and csv_bytes(frame) == csv_bytes(stand_in)

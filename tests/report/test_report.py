@@ -66,13 +66,14 @@ def test_free_text_is_escaped():
 
 
 def test_levels_and_columns_of_a_users_file_are_escaped(tmp_path):
-    data = al.load_synthetic("ferreira2013").assign(patient=lambda d: d["patient"] + 500, therapist="<img src=x>")
+    data = al.studies["ferreira2013"].simulate(rng=6).data.assign(therapist="<img src=x>")
     page = report_html(al.studies["ferreira2013"].run(data))
     assert "<img" not in page
 
 
 def test_patients_are_points_only_when_asked_for():
-    data = al.load_synthetic("fuentes2014").assign(patient=lambda d: [f"secret-{i}" for i in d["patient"]])
+    own = al.studies["fuentes2014"].simulate(rng=6).data
+    data = own.assign(patient=[f"secret-{i}" for i in own["patient"]])
     run = al.studies["fuentes2014"].run(data, therapists="crossed")
     assert run.evidence == "original data"
     closed, opened = report_html(run), report_html(run, patients=True)
@@ -82,7 +83,7 @@ def test_patients_are_points_only_when_asked_for():
 
 
 def test_a_report_of_original_data_says_so(tmp_path):
-    data = al.load_synthetic("fuentes2014").assign(patient=lambda d: d["patient"] + 500)
+    data = al.studies["fuentes2014"].simulate(rng=6).data
     path = al.studies["fuentes2014"].run(data, therapists="single").report(tmp_path / "page.html")
     page = path.read_text(encoding="utf-8")
     assert "One therapist gave all sessions" in page

@@ -54,7 +54,7 @@ def test_a_run_refits_what_the_model_alone_gives(ferreira_csv):
 
 
 def test_what_was_not_measured_is_skipped_with_the_reason():
-    data = al.load_synthetic("ferreira2013").assign(patient=lambda d: d["patient"] + 1000)
+    data = al.studies["ferreira2013"].simulate(rng=6).data
     run = al.studies["ferreira2013"].run(data.drop(columns=["pain_session2", "therapist"]))
     assert set(run.skipped) == {"pain_at_rating", "gpe_at_rating"}  # the stand-in has no effect rating at session 2
     assert "not separable from early improvement" in run.skipped["pain_at_rating"]
@@ -62,7 +62,7 @@ def test_what_was_not_measured_is_skipped_with_the_reason():
 
 
 def test_fuentes_asks_how_therapists_relate_to_conditions():
-    data = al.load_synthetic("fuentes2014").assign(patient=lambda d: d["patient"] + 1000)
+    data = al.studies["fuentes2014"].simulate(rng=6).data
     with pytest.raises(al.AllianceError, match=r"option 'therapists' is needed.*crossed.*nested.*single"):
         al.studies["fuentes2014"].run(data)
     with pytest.raises(al.AllianceError, match="option 'therapists' is 'some'"):
@@ -76,7 +76,7 @@ def test_fuentes_asks_how_therapists_relate_to_conditions():
 
 def test_another_form_of_the_scale_needs_its_range():
     data = al.load_synthetic("ferreira2013")
-    wide = data.assign(patient=data["patient"] + 1000, alliance=data["alliance"] * 1.4)
+    wide = data.assign(alliance=data["alliance"] * 1.4)
     with pytest.raises(al.DataError, match=r"'alliance'.*12 to 60"):
         al.studies["ferreira2013"].run(wide)
     run = al.studies["ferreira2013"].run(wide, ranges={"alliance": (16.8, 84)})
@@ -86,6 +86,8 @@ def test_another_form_of_the_scale_needs_its_range():
 def test_simulated_data_never_pass_for_a_trial(tmp_path):
     study = al.studies["ferreira2013"]
     assert study.run(al.load_synthetic("ferreira2013")).evidence == "simulated"
+    renamed = al.load_synthetic("ferreira2013").assign(patient=lambda d: d["patient"] + 1000)
+    assert study.run(renamed.drop(columns="therapist")).evidence == "simulated"
     write_stand_in(study, tmp_path, rng=99)
     run = study.run(tmp_path / "ferreira2013.csv")
     assert run.evidence == "simulated"
