@@ -22,8 +22,8 @@ from joblib import Parallel, delayed
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.numerics.distributions import t_p_value
 from alliance_stats.numerics.least_squares import least_squares
-from alliance_stats.simulate import simulate_ferreira
-from alliance_stats.simulate.ferreira_numbers import REVERSE
+from alliance_stats.synthetic import simulate_ferreira
+from alliance_stats.synthetic.ferreira_numbers import REVERSE
 
 HERE = Path(__file__).parent
 DRAW = ["analysis", "term", "value", "estimate", "std_error", "conf_low", "conf_high"]
@@ -84,7 +84,7 @@ def _estimates(block: Block, seed: np.random.SeedSequence) -> list[tuple[Any, ..
     for analysis, formula in block.formulas.items():
         fit = LinearModel(formula, vcov=block.vcov, cluster=block.cluster).fit(trial.data)
         found = fit.tidy().set_index("term")[["estimate", "std_error", "conf_low", "conf_high"]].T.to_dict("list")
-        truth = trial.truth[trial.truth["analysis"] == analysis]
+        truth = trial.truth[(trial.truth["analysis"] == analysis) & trial.truth["term"].isin(found)]
         rows += [
             (analysis, term, value, *found[term]) for term, value in zip(truth["term"], truth["value"], strict=True)
         ]

@@ -16,7 +16,7 @@ from alliance_stats.result import Model, Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alliance_stats.simulate.trial import Trial
+    from alliance_stats.synthetic.trial import Trial
     from alliance_stats.study.run import Run
 
 Role = Literal["primary", "secondary"]

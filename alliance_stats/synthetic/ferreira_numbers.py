@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alliance_stats.simulate.trial import ASSUMED
+from alliance_stats.synthetic.trial import ASSUMED
 
 ARMS = ("GE", "MCE", "SMT")
 MODERATED = (-0.05, 0.10, -0.05)  # added to the slope of GPE by arm; the average over arms stays
@@ -76,6 +76,18 @@ def truth_rows(
     for name in REPEATED:
         yield f"{name}_at_rating", "alliance", float(slopes[name][0]), f"the same effect, given {name} at session 2"
     yield from interaction_rows(slopes, MEASURES)
+    for name in slopes:
+        yield (
+            f"{name}_by_arm",
+            "alliance:arm",
+            float(np.ptp(slopes[name])),
+            f"range of the slopes of alliance on {name}",
+        )
+    for name, measure in MEASURES.items():
+        # Without alliance in the model an arm's effect includes what its patients' alliance does.
+        total = np.array(measure.effects) + slopes[name] * (means - means.mean())
+        for arm, value in zip(ARMS[1:], total[1:] - total[0], strict=True):
+            yield f"{name}_arms", f"{arm} − {ARMS[0]}", float(value), f"effect of {arm} against {ARMS[0]} on {name}"
 
 
 def interaction_rows(
@@ -85,7 +97,12 @@ def interaction_rows(
     for name in names:
         for arm, slope in zip(ARMS[1:], slopes[name][1:], strict=True):
             meaning = f"slope of alliance on {name} in {arm} minus that in {ARMS[0]}"
-            yield f"{name}_by_arm", f"alliance:arm[T.{arm}]", float(slope - slopes[name][0]), meaning
+            value = float(slope - slopes[name][0])
+            yield f"{name}_by_arm", f"alliance:arm[T.{arm}]", value, meaning
+            yield f"{name}_by_arm", f"{arm} − {ARMS[0]}", value, meaning
+        last, other = slopes[name][2], slopes[name][1]
+        meaning = f"slope of alliance on {name} in {ARMS[2]} minus that in {ARMS[1]}"
+        yield f"{name}_by_arm", f"{ARMS[2]} − {ARMS[1]}", float(last - other), meaning
 
 
 def _pooled(slopes: np.ndarray, means: np.ndarray, variances: np.ndarray, seen: np.ndarray) -> tuple[float, np.ndarray]:

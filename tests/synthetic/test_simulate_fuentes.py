@@ -8,7 +8,7 @@ import pytest
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.models.linear import LinearModel
-from alliance_stats.simulate import simulate_fuentes
+from alliance_stats.synthetic import simulate_fuentes
 
 PAIN = {"AL": 18.3, "SL": 10.3, "AE": 31.4, "SE": 22.2}
 PPT = {"AL": 1.2, "SL": 0.3, "AE": 2.0, "SE": 1.7}

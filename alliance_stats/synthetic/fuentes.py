@@ -11,8 +11,8 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.numerics.random import Seed, stream
-from alliance_stats.simulate.parts import require_choice
-from alliance_stats.simulate.trial import ASSUMED, Trial, parameter_frame, truth_frame
+from alliance_stats.synthetic.parts import require_choice
+from alliance_stats.synthetic.trial import ASSUMED, Trial, parameter_frame, truth_frame
 
 TherapistRole = Literal["crossed", "nested", "single"]
 GROUPS: Mapping[str, tuple[str, str]] = {
@@ -189,6 +189,8 @@ def _truth() -> Iterator[tuple[str, str, float, str]]:
             for term, weights in CONTRASTS.items():
                 value = sum(weight * gain.means[group] for group, weight in weights.items())
                 yield analysis, term, value, f"{term}, {what} ({gain.unit}), {how}"
+        for group, mean in gain.means.items():
+            yield f"{name}_change", group, mean, f"mean {what} ({gain.unit}) in {group}"
 
 
 def _parameters(sizes: Mapping[str, int], staff: int) -> Iterator[tuple[str, float, str, str]]:

@@ -11,9 +11,9 @@ import numpy as np
 from alliance_stats.errors import AllianceError
 from alliance_stats.numerics.graded import graded_items, shift_for_maximum, total_distribution
 from alliance_stats.numerics.random import Seed, stream
-from alliance_stats.simulate import ferreira_numbers as numbers
-from alliance_stats.simulate.ferreira_numbers import ARMS, ITEMS, LOADING, MEASURES, REPEATED, THRESHOLDS, Measure
-from alliance_stats.simulate.parts import allocated, caseloads, correlated, prorated
+from alliance_stats.synthetic import ferreira_numbers as numbers
+from alliance_stats.synthetic.ferreira_numbers import ARMS, ITEMS, LOADING, MEASURES, REPEATED, THRESHOLDS, Measure
+from alliance_stats.synthetic.parts import allocated, caseloads, correlated, prorated
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.models.linear import LinearModel
-from alliance_stats.simulate import simulate_ferreira
+from alliance_stats.synthetic import simulate_ferreira
 
 ITEMS = [f"wai_{j}" for j in range(1, 13)]
 COLUMNS = [
@@ -23,7 +23,10 @@ FORMULAS = {
     **{y: f"{y}_8w ~ alliance + arm + {y}_baseline" for y in ("psfs", "pain", "rmdq")},
     **{f"{y}_at_rating": f"{y}_8w ~ alliance + arm + {y}_baseline + {y}_session2" for y in ("psfs", "pain", "rmdq")},
     **{f"{y}_by_arm": f"{y}_8w ~ alliance * arm + {y}_baseline" for y in ("psfs", "pain", "rmdq")},
+    "gpe_arms": "gpe_8w ~ arm",
+    **{f"{y}_arms": f"{y}_8w ~ arm + {y}_baseline" for y in ("psfs", "pain", "rmdq")},
 }
+DERIVED = {"MCE − GE", "SMT − GE", "SMT − MCE", "alliance:arm"}  # differences of slopes or means, and a joint test
 N = 20_000
 NO_THERAPISTS = {"alliance_icc": 0.0, "outcome_icc": 0.0}
 
@@ -211,7 +214,10 @@ def test_truth_names_terms_of_the_models(analysis):
     trial = simulate_ferreira(rng=2)
     rows = trial.truth[trial.truth["analysis"] == analysis]
     assert len(rows)
-    assert set(rows["term"]) <= set(LinearModel(FORMULAS[analysis]).fit(trial.data).tidy()["term"])
+    coefficients = set(LinearModel(FORMULAS[analysis]).fit(trial.data).tidy()["term"])
+    assert set(rows["term"]) <= coefficients | (
+        DERIVED if analysis.endswith("arm") or analysis.endswith("arms") else set()
+    )
 
 
 def test_truth_covers_exactly_the_analyses():
@@ -235,6 +241,16 @@ def test_truth_of_gpe_where_the_arms_differ_at_the_maximum():
     for term in ("alliance", "arm[T.MCE]", "arm[T.SMT]"):
         true = trial.true_value("gpe", term)
         assert rows.loc[term, "estimate"] == pytest.approx(true, abs=3 * rows.loc[term, "std_error"])
+
+
+@pytest.mark.parametrize("ceiling", [0.25, {"GE": 0.12, "MCE": 0.25, "SMT": 0.5}])
+def test_truth_of_the_arms_without_alliance_in_the_model(ceiling):
+    trial = simulate_ferreira(120_000, 13, ceiling=ceiling, integer=False, **NO_THERAPISTS)
+    for name in ("psfs", "gpe"):
+        rows = LinearModel(FORMULAS[f"{name}_arms"], vcov="HC3").fit(trial.data).tidy().set_index("term")
+        for arm in ("MCE", "SMT"):
+            true, row = trial.true_value(f"{name}_arms", f"{arm} − GE"), rows.loc[f"arm[T.{arm}]"]
+            assert row["estimate"] == pytest.approx(true, abs=3 * row["std_error"])
 
 
 @pytest.mark.parametrize("level", ["moderate", "strong"])

@@ -11,10 +11,10 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.numerics.random import Seed
-from alliance_stats.simulate import ferreira_numbers as numbers
-from alliance_stats.simulate.ferreira_course import Course, Setting, acting_moments, course_of, final_values, rated
-from alliance_stats.simulate.ferreira_numbers import ARMS, ITEMS, MEASURES
-from alliance_stats.simulate.parts import (
+from alliance_stats.synthetic import ferreira_numbers as numbers
+from alliance_stats.synthetic.ferreira_course import Course, Setting, acting_moments, course_of, final_values, rated
+from alliance_stats.synthetic.ferreira_numbers import ARMS, ITEMS, MEASURES
+from alliance_stats.synthetic.parts import (
     expected_share,
     heaped,
     missing_at_end,
@@ -23,7 +23,7 @@ from alliance_stats.simulate.parts import (
     require_choice,
     require_share,
 )  # fmt: skip
-from alliance_stats.simulate.trial import ASSUMED, Trial, parameter_frame, truth_frame
+from alliance_stats.synthetic.trial import ASSUMED, Trial, parameter_frame, truth_frame
 
 EarlyImprovement = Literal["off", "moderate", "strong"]
 Interaction = Literal["gpe", "none"]
