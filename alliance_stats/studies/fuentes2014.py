@@ -36,6 +36,12 @@ GROUPS = {"AL": {AL: 1.0}, "SL": {SL: 1.0}, "AE": {AE: 1.0}, "SE": {SE: 1.0}}
 VARIABLES = (
     Variable("patient", "Pseudonym of the patient", key=True),
     Variable("therapist", "Physiotherapist who gave the session", identifier=True, optional=True),
+    Variable(
+        "group",
+        "Condition: active or sham current, limited or enhanced interaction",
+        levels=("AL", "SL", "AE", "SE"),
+        optional=True,
+    ),
     Variable("treatment", "Interferential current", levels=("sham", "active"), missing=False),
     Variable("alliance", "Interaction with the therapist", levels=("limited", "enhanced"), missing=False),
     Variable("pain_before", "Pain intensity before the session (PI-NRS)", range=(0, 100), unit="mm"),

@@ -19,13 +19,15 @@ def write_stand_in(study: Study, folder: Path, **settings: Any) -> list[Path]:
     """
     trial = study.simulate(**settings)
     folder.mkdir(parents=True, exist_ok=True)
+    by_name = {variable.name: variable for variable in study.variables}
+    variables = [by_name[name] for name in trial.data.columns]
     drawn = f"These rows were drawn by a program (seed {trial.seed}); nobody was treated."
     heading = f"# {study.title}: simulated data\n\n{drawn}\n\n"
     package = datapackage(
         study.key.replace("_", "-"),
         f"Simulated stand-in for {study.citation}",
         f"{study.key}.csv",
-        study.variables,
+        variables,
         description="Simulated: it checks the code, never the paper.",
         simulated=True,
         hash=data_hash(trial.data),
@@ -34,7 +36,7 @@ def write_stand_in(study: Study, folder: Path, **settings: Any) -> list[Path]:
         f"{study.key}.csv": csv_bytes(trial.data),
         "truth.csv": csv_bytes(trial.truth),
         "parameters.csv": csv_bytes(trial.parameters),
-        "CODEBOOK.md": (heading + codebook(study.variables, trial.data)).encode(),
+        "CODEBOOK.md": (heading + codebook(variables, trial.data)).encode(),
         "datapackage.json": (json.dumps(package, indent=2, ensure_ascii=False) + "\n").encode(),
     }
     for name, content in files.items():
