@@ -30,6 +30,6 @@ __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand", "FormulaError",
     "Lag", "Lead", "LinearModel", "Option", "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError",
     "Variable", "anova", "below_maximum", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
-    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "rounded", "save_figure",
-    "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
+    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "rounded",
+    "save_figure", "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
 ]  # fmt: skip

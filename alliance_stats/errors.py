@@ -41,9 +41,23 @@ def require_columns(have: Iterable[Any], wanted: Iterable[str], where: str) -> N
     names = [str(name) for name in have]
     absent = [name for name in wanted if name not in have]
     if absent:
-        near = {name: get_close_matches(name, names, n=1) for name in absent}
-        hints = [f"'{n}'" + (f" (did you mean '{near[n][0]}'?)" if near[n] else "") for n in absent]
+        hints = [f"'{name}'" + suggestion(name, names) for name in absent]
         raise DataError(f"{where}: no column {', '.join(hints)}; columns: {', '.join(names)}")
     for name in wanted:
         if have.count(name) > 1:
             raise DataError(f"{where}: {have.count(name)} columns are called '{name}'; rename or remove all but one")
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The name most like the one asked for, whatever its capitals; None if none is alike."""
+    by_small: dict[str, str] = {}
+    for candidate in names:
+        by_small.setdefault(candidate.casefold(), candidate)
+    found = get_close_matches(name.casefold(), list(by_small), n=1, cutoff=0.6)
+    return by_small[found[0]] if found else None
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """ " (did you mean 'x'?)" where a name is alike, else nothing."""
+    match = closest(name, names)
+    return f" (did you mean {match!r}?)" if match else ""

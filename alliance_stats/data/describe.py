@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_stats.data.names import refuse_doubles, suggestion
-from alliance_stats.errors import DataError
+from alliance_stats.data.names import refuse_doubles
+from alliance_stats.errors import DataError, require_columns
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -98,25 +98,15 @@ def _refuse(frame: pd.DataFrame, groupers: Sequence[str], chosen: Sequence[str],
     names = [str(name) for name in frame.columns]
     refuse_doubles(names, "rename them before describing")
     refuse_doubles(groupers, "name each column once in by=")
-    _refuse_absent("by", groupers, names)
-    _refuse_absent("columns", chosen, names)
-    _refuse_absent("maximum", list(maximum), chosen)
+    require_columns(names, groupers, "describe: by=")
+    require_columns(names, chosen, "describe: columns=")
+    require_columns(chosen, maximum, "describe: maximum=")
     taken = [name for name in groupers if name in ("variable", *STATISTICS)]
     if taken:
         raise DataError(f"describe: by={', '.join(map(repr, taken))} is a column of the answer; rename it first")
     text = [name for name in chosen if not _is_numeric(frame[name])]
     if text:
         raise DataError(f"describe: {', '.join(map(repr, text))} not numeric; describe numbers only")
-
-
-def _refuse_absent(argument: str, wanted: Sequence[str], present: Sequence[str]) -> None:
-    absent = [name for name in wanted if name not in present]
-    if absent:
-        hints = "".join(suggestion(name, present) for name in absent)
-        raise DataError(
-            f"describe: {argument}= names {', '.join(map(repr, absent))}, not among the columns "
-            f"{', '.join(map(repr, present))}{hints}"
-        )
 
 
 def _groups(frame: pd.DataFrame, groupers: list[str]) -> Iterator[tuple[dict[str, object], np.ndarray[Any, Any]]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alliance_stats.data.names import closest
 from alliance_stats.data.parsing import key_table
 from alliance_stats.data.variables import Variable, bounds_in_words
+from alliance_stats.errors import closest
 
 SHOWN = 10
 ABSENT = "column_in_dataframe"  # pandera's name for a required column that is not there

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
-from alliance_stats.errors import DataError
+from alliance_stats.errors import DataError, suggestion
 
 
 def plain_names(names: Iterable[object]) -> tuple[list[str], list[str]]:
@@ -30,11 +29,8 @@ def renamed(names: Sequence[str], rename: Mapping[str, str] | None) -> list[str]
     wanted = {old.strip(): new for old, new in (rename or {}).items()}
     absent = [old for old in wanted if old not in names]
     if absent:
-        hints = "".join(suggestion(old, names) for old in absent)
-        raise DataError(
-            f"rename: the file has no column {', '.join(map(repr, absent))}{hints}; "
-            f"its columns are {', '.join(map(repr, names))}"
-        )
+        hints = ", ".join(f"{old!r}{suggestion(old, names)}" for old in absent)
+        raise DataError(f"rename: the file has no column {hints}; its columns are {', '.join(map(repr, names))}")
     study = [wanted.get(name, name) for name in names]
     refuse_doubles(study, "choose other names in rename=")
     return study
@@ -49,18 +45,3 @@ def refuse_doubles(names: Sequence[str], advice: str) -> None:
             for double in doubles
         )
         raise DataError(f"duplicated column names: {places}; {advice}")
-
-
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like the one asked for, whatever its capitals; None if none is alike."""
-    by_small: dict[str, str] = {}
-    for candidate in names:
-        by_small.setdefault(candidate.casefold(), candidate)
-    found = get_close_matches(name.casefold(), list(by_small), n=1, cutoff=0.6)
-    return by_small[found[0]] if found else None
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """ ", did you mean 'x'?" where a name is alike, else nothing."""
-    match = closest(name, names)
-    return f" (did you mean {match!r} for {name!r}?)" if match else ""

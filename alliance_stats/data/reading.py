@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from alliance_stats.data.delimited import read_csv, read_tsv
-from alliance_stats.data.names import closest, plain_names, renamed
-from alliance_stats.errors import DataError
+from alliance_stats.data.names import plain_names, renamed
+from alliance_stats.errors import DataError, closest
 
 # A reader takes (path, encoding, decimal) and returns the table under the file's names, and notes.
 Reader = Callable[[Path, str | None, str | None], tuple[pd.DataFrame, list[str]]]

@@ -15,10 +15,10 @@ from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.render import figures
-from alliance_stats.synthetic.ferreira import simulate_ferreira
 from alliance_stats.study.declare import Analysis, Derived, Estimand, Figure, Study
 from alliance_stats.study.run import Run
 from alliance_stats.study.targets import load_targets
+from alliance_stats.synthetic.ferreira import simulate_ferreira
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

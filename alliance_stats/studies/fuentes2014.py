@@ -15,10 +15,10 @@ from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.result import Result
-from alliance_stats.synthetic.fuentes import simulate_fuentes
 from alliance_stats.study.declare import Analysis, Derived, Estimand, Figure, Option, Study
 from alliance_stats.study.run import Run
 from alliance_stats.study.targets import load_table, load_targets
+from alliance_stats.synthetic.fuentes import simulate_fuentes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

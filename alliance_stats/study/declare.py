@@ -16,8 +16,8 @@ from alliance_stats.result import Model, Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alliance_stats.synthetic.trial import Trial
     from alliance_stats.study.run import Run
+    from alliance_stats.synthetic.trial import Trial
 
 Role = Literal["primary", "secondary"]
 Kind = Literal["value", "direction", "significant", "not significant", "not recoverable"]

@@ -144,7 +144,7 @@ def test_rename_can_swap(write):
 
 def test_rename_of_an_absent_column(write):
     message = refusal(write("id,pain\nA,1\n"), rename={"ID": "patient", "zzz": "week"})
-    assert "the file has no column 'ID', 'zzz' (did you mean 'id' for 'ID'?)" in message
+    assert "the file has no column 'ID' (did you mean 'id'?), 'zzz'" in message
     assert message.endswith("its columns are 'id', 'pain'")
 
 
