@@ -28,13 +28,13 @@ def prepared(steps: Sequence[Step], data: pd.DataFrame) -> tuple[tuple[Step, ...
 
 
 def analysis_frame(
-    data: pd.DataFrame, columns: Sequence[str], cluster: str | None, formula: str
+    data: pd.DataFrame, columns: Sequence[str], labels: Sequence[str], formula: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Complete rows of the columns of a model, and notes that say what was left out.
+    """Complete rows of the columns of a model and of its labels (clusters, groups), and notes that say what was left out.
 
     Raises DataError for a column that is absent, infinite or not of a usable type, and where no complete row remains.
     """
-    wanted = list(dict.fromkeys([*columns, *([cluster] if cluster else [])]))
+    wanted = list(dict.fromkeys([*columns, *labels]))
     require_columns(data.columns, wanted, f"formula {formula!r}")
     frame = data[wanted]
     for name in columns:

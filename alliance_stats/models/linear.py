@@ -28,6 +28,7 @@ DF_METHODS = {
 
 
 EXACT = 1e-13  # residuals of this relative size are rounding
+NOTHING = 1e-12  # robust variances of this size, beside the classical one, are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +97,14 @@ class LinearModel:
         """
         formula = read_formula(self.formula)
         steps, frame = prepared(self.prepare, data)
-        frame, notes = analysis_frame(frame, formula.columns, self.cluster, self.formula)
+        frame, notes = analysis_frame(frame, formula.columns, (self.cluster,) if self.cluster else (), self.formula)
         design, X, y = build_design(formula, frame)
         notes += tuple(
             f"'{name}' has one level only and no effect" for name, of in design.levels.items() if len(of) == 1
         )
         fit = least_squares(X, y)
+        if not len(fit.kept):
+            raise DataError(f"formula {self.formula!r}: no term that could be estimated")
         if len(y) <= len(fit.kept):
             raise DataError(f"formula {self.formula!r}: {len(y)} complete rows cannot estimate {len(fit.kept)} terms")
         notes += tuple(f"'{design.terms[j]}' depends on other terms and was left out" for j in _dropped(fit, X))
@@ -121,7 +124,12 @@ class LinearModel:
         terms = [design.terms[j] for j in fit.kept]
         covariance = pd.DataFrame(self._covariance(frame, state), index=terms, columns=terms)
         draft = Result(self, frame, state, tidy_frame(term=[]), pd.DataFrame(), covariance, None, notes)
-        return Result(self, frame, state, _estimates(draft), _glance(draft, y), covariance, None, notes)
+        estimates = _estimates(draft)
+        notes += tuple(
+            f"the standard error of '{term}' cannot be estimated: the rows that speak for it are fitted exactly"
+            for term in estimates.loc[estimates["df"].isna(), "term"]
+        )
+        return Result(self, frame, state, estimates, _glance(draft, y), covariance, None, notes)
 
     def _covariance(self, frame: pd.DataFrame, state: LinearState) -> np.ndarray:
         X, e, bread = state.design.matrix(frame)[:, state.kept], state.residual, state.bread
@@ -150,9 +158,19 @@ class LinearModel:
         return state.fitted + state.sigma * rng.standard_normal((n, len(state.fitted)))
 
     def _df(self, result: Result, weights: np.ndarray) -> np.ndarray:
+        """Missing where the covariance knows nothing of a combination, so that no test or interval is made of it."""
         state: LinearState = result.state
-        if self.vcov in ("classical", "HC3"):
+        if self.vcov == "classical":
             return np.full(len(weights), float(state.df_residual))
+        robust, classical = (
+            np.einsum("ij,jk,ik->i", weights, V, weights)
+            for V in (result.covariance.to_numpy(), state.bread * state.sigma**2)
+        )
+        return np.where(robust < NOTHING * classical, np.nan, self._robust_df(result, weights))
+
+    def _robust_df(self, result: Result, weights: np.ndarray) -> np.ndarray:
+        if self.vcov == "HC3":
+            return np.full(len(weights), float(result.state.df_residual))
         codes = cluster_codes(result.frame, self.cluster)
         if self.vcov != "CR2":
             return np.full(len(weights), float(codes.max()))
@@ -188,7 +206,7 @@ def _estimates(draft: Result) -> pd.DataFrame:
     df = draft.model._df(draft, np.eye(len(beta)))
     half = t_quantile((1 + draft.model.level) / 2, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = beta / se
+        t = np.where(np.isnan(df), np.nan, beta / se)
     return tidy_frame(
         term=draft.covariance.index, component="fixed", estimate=beta, std_error=se, statistic=t, df=df,
         p_value=t_p_value(t, df), conf_low=beta - half, conf_high=beta + half, interval="t",

@@ -38,7 +38,7 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> LeastSquares:
     coefficients = solve_triangular(R, Q.T @ y)
     inverse = solve_triangular(R, np.eye(len(kept)))
     fitted = X[:, kept] @ coefficients
-    return LeastSquares(coefficients, inverse @ inverse.T, fitted, y - fitted, kept, _null_rows(X, kept, R, Q))
+    return LeastSquares(coefficients, inverse @ inverse.T, fitted, y - fitted, kept, null_rows(X, kept))
 
 
 def independent_columns(X: np.ndarray) -> np.ndarray:
@@ -55,10 +55,12 @@ def independent_columns(X: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _null_rows(X: np.ndarray, kept: np.ndarray, R: np.ndarray, Q: np.ndarray) -> np.ndarray:
+def null_rows(X: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Combinations of all columns that are zero in the data, one row a column that was left out."""
     dropped = np.setdiff1d(np.arange(X.shape[1]), kept)
     rows = np.zeros((len(dropped), X.shape[1]))
     rows[np.arange(len(dropped)), dropped] = 1.0
     if len(dropped):
+        Q, R = np.linalg.qr(X[:, kept])
         rows[:, kept] = -solve_triangular(R, Q.T @ X[:, dropped]).T
     return rows

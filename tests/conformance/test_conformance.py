@@ -1,0 +1,169 @@
+"""Every model through the one checker; a new model is one more line in CASES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from conformance.checker import CHECKS, check_result
+
+from alliance_stats import Centre, Lag, LinearModel, Result
+
+DATA = Path(__file__).parents[2] / "validation" / "data"
+
+
+class Case(NamedTuple):
+    """A declaration, the data it is fitted to and rows with complete predictors."""
+
+    model: Any
+    data: pd.DataFrame
+    new: pd.DataFrame
+
+
+@cache
+def trial() -> pd.DataFrame:
+    frame = pd.read_csv(DATA / "trial.csv").set_index("patient")
+    return frame.assign(
+        responder=frame["outcome"] > 0,
+        severity=pd.Categorical(pd.cut(frame["baseline"], [0, 50, 65, 200], labels=["mild", "moderate", "severe"])),
+        week=np.arange(len(frame)) % 4,
+    )
+
+
+@cache
+def sessions() -> pd.DataFrame:
+    """Thirty patients, six sessions each but for gaps, rows not in order."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"patient": np.repeat(np.arange(30), 6), "session": np.tile(np.arange(1, 7), 30)})
+    frame["therapist"] = frame["patient"] // 6
+    frame["alliance"] = 50 + rng.normal(size=30)[frame["patient"]] * 5 + rng.normal(size=len(frame)) * 3
+    frame["pain"] = 6 - 0.1 * frame["alliance"] - 0.2 * frame["session"] + rng.normal(size=len(frame))
+    return frame.sample(frac=0.9, random_state=np.random.RandomState(1))
+
+
+def patients(*numbers: int) -> pd.DataFrame:
+    """All sessions of some patients."""
+    return sessions()[sessions()["patient"].isin(numbers)].sort_values("patient", kind="stable")
+
+
+def linear(formula: str, data: Callable[[], pd.DataFrame] = trial, **options: Any) -> Case:
+    return Case(LinearModel(formula, **options), data(), trial().iloc[[3, 14, 90]])
+
+
+def clustered(formula: str, vcov: Any, **options: Any) -> Case:
+    return linear(formula, vcov=vcov, cluster="therapist", **options)
+
+
+def missing() -> pd.DataFrame:
+    return pd.read_csv(DATA / "trial_missing.csv").set_index("patient")
+
+
+def renamed(names: dict[str, str], formula: str, **options: Any) -> Case:
+    case = linear(formula, **options)
+    return Case(case.model, case.data.rename(columns=names), case.new.rename(columns=names))
+
+
+def retyped(types: dict[str, Any], formula: str, **options: Any) -> Case:
+    case = linear(formula, **options)
+    return Case(case.model, case.data.astype(types), case.new.astype(types))
+
+
+CENTRED = (Centre("alliance", by="patient"),)
+LAGGED = (Lag("alliance"), Centre("alliance_lag1", by=("patient", "therapist"), grand_mean=True))
+
+
+def prepared(formula: str, prepare: Any, new: pd.DataFrame, **options: Any) -> Case:
+    return Case(LinearModel(formula, prepare=prepare, **options), sessions(), new)
+
+
+FULL = "outcome ~ alliance * arm + baseline"
+CASES: dict[str, Case] = {
+    "classical": linear(FULL),
+    "HC3": linear(FULL, vcov="HC3"),
+    "CR1": clustered(FULL, "CR1"),
+    "CR1S": clustered(FULL, "CR1S"),
+    "CR2": clustered(FULL, "CR2", level=0.9),
+    "missing values": linear(FULL, missing),
+    "missing values CR2": Case(LinearModel(FULL, vcov="CR2", cluster="therapist"), missing(), linear(FULL).new),
+    "dependent terms": linear("outcome ~ arm + baseline + I(2 * baseline)"),
+    "factors only": linear("outcome ~ arm * sex"),
+    "cell means": linear("outcome ~ 0 + arm:sex", vcov="HC3"),
+    "intercept only": linear("outcome ~ 1"),
+    "without an intercept": linear("outcome ~ 0 + baseline"),
+    "transforms": linear("log(baseline) ~ alliance + I(alliance^2) + sqrt(week + 1)"),
+    "polynomial": linear("outcome ~ poly(alliance, 2) * arm"),
+    "spline": linear("outcome ~ bs(alliance, df=4) + arm", vcov="HC3"),
+    "scaled": linear("outcome ~ scale(alliance) + center(baseline)"),
+    "contrasts": linear("outcome ~ C(arm, Treatment('SMT')) + C(sex, Sum)"),
+    "numbers as a factor": linear("outcome ~ C(week) + baseline"),
+    "true and false": clustered("outcome ~ responder * arm", "CR2"),
+    "categories": linear("outcome ~ severity * alliance"),
+    "text of pyarrow": retyped({"arm": "string[pyarrow]"}, FULL),
+    "nullable numbers": retyped(
+        {"alliance": "Float64", "week": "Int64", "responder": "boolean"}, "outcome ~ alliance + week + responder"
+    ),
+    "small numbers": retyped({"week": "int8", "baseline": "float32"}, "outcome ~ I(week^2) + baseline"),
+    "names with spaces": renamed(
+        {"alliance": "alliance at 2", "arm": "my arm"}, "outcome ~ `alliance at 2` * `my arm`"
+    ),
+    "names with marks": renamed(
+        {"alliance": "<b>x", "baseline": "a&b \"c\" 'd'"}, "outcome ~ `<b>x` + `a&b \"c\" 'd'`"
+    ),
+    "names like formulas": renamed(
+        {"alliance": "x:y", "baseline": "a + b^2", "arm": "f(x"}, "outcome ~ `x:y` * `f(x` + I(`a + b^2`^2)"
+    ),
+    "names with dots": renamed({"alliance": "WAI.total", "outcome": "pain.post"}, "pain.post ~ WAI.total + arm"),
+    "names of functions": renamed({"alliance": "log", "arm": "C", "baseline": "sum"}, "outcome ~ log + C + I(sum^2)"),
+    "foreign names": renamed({"alliance": "Bündnis", "arm": "群"}, "outcome ~ Bündnis * 群"),
+    "centred": prepared("pain ~ alliance_within + alliance_between + session", CENTRED, patients(2, 17)),
+    "lagged and centred": prepared(
+        "pain ~ alliance_lag1_within + alliance_lag1_between_patient + session",
+        LAGGED,
+        patients(2, 17).assign(patient=lambda d: d["patient"] + 100, therapist=9),
+        vcov="CR2",
+        cluster="therapist",
+    ),
+}
+
+
+@cache
+def fitted(name: str) -> Result:
+    return CASES[name].model.fit(CASES[name].data)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("name", CASES)
+def test_conformance(name: str, check: Callable[..., None]) -> None:
+    check(fitted(name), *CASES[name])
+
+
+def test_the_checker_runs_all_checks() -> None:
+    check_result(fitted("classical"), *CASES["classical"])
+
+
+def test_the_checker_notices() -> None:
+    """A result whose tidy frame, covariance or notes are off does not pass."""
+    result, case = fitted("classical"), CASES["classical"]
+    rows = result.estimates
+    broken: dict[str, Any] = {
+        "estimates": rows.assign(p_value=0.0),
+        "covariance": result.covariance * 2,
+        "statistics": result.statistics.assign(favourite=1),
+        "notes": ["a list"],
+        "frame": result.frame.iloc[::-1],
+    }
+    for name, value in broken.items():
+        spoilt = Result(**{field: getattr(result, field) for field in result.__dataclass_fields__} | {name: value})
+        with pytest.raises((AssertionError, ValueError)):
+            check_result(spoilt, *case)
+    for wrong in (rows.assign(conf_low=rows["conf_high"] + 1), rows.drop(columns="at"), rows.assign(component="other")):
+        spoilt = Result(
+            **{field: getattr(result, field) for field in result.__dataclass_fields__} | {"estimates": wrong}
+        )
+        with pytest.raises(AssertionError):
+            check_result(spoilt, *case)
