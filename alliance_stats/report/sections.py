@@ -200,10 +200,10 @@ def _printed(row: object) -> str:
 
 
 def _rerun(row: object) -> str:
-    value, kind = getattr(row, "rerun", float("nan")), getattr(row, "kind", "")
+    value, column = getattr(row, "rerun", float("nan")), getattr(row, "column", "")
     if pd.isna(value):
         return ""
-    return f"p {p_value(value)}" if kind in ("significant", "not significant") else number(value)
+    return f"p {p_value(value)}" if column == "p_value" else number(value)
 
 
 def _audits(run: Run) -> Iterator[Block]:

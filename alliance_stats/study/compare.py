@@ -53,7 +53,8 @@ def _row(run: Run, target: Target) -> dict[str, Any]:
     if analysis is not None and name not in run.results:
         return row | {"verdict": "not recoverable", "note": "not analysed under the options chosen"}
     found = _look_up(run, target)
-    column = "p_value" if target.kind in ("significant", "not significant") else target.column
+    on_p = target.kind in ("significant", "not significant") and (evidence != "simulated" or "estimate" not in found)
+    column = row["column"] = "p_value" if on_p else target.column
     row["rerun"] = found[column]
     if evidence == "simulated":
         return row | _code_check(run, target, found)
