@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -10,20 +11,37 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.combine import joint_test
+from alliance_stats.inference.compare_mixed import (
+    compare_mixed,
+    fixed_columns,
+    require_nested_terms,
+    require_same_rows,
+)
+from alliance_stats.models.mixed import MixedModel
 from alliance_stats.numerics.distributions import chi2_p_value, f_p_value
 from alliance_stats.result import Result
 
 Test = Literal["F", "LRT"]
 
 
-def compare(smaller: Result, larger: Result, *more: Result, test: Test = "F") -> pd.DataFrame:
-    """Test each model against the one before it: nested linear models of the same rows and outcome.
+def compare(
+    smaller: Result, larger: Result, *more: Result, test: Test | None = None, refit: bool = True
+) -> pd.DataFrame:
+    """Test each model against the one before it: nested models of the same rows and outcome.
 
-    ``"F"`` uses the error variance of the largest model, as R's anova does; where the larger model has a robust covariance
-    it is the Wald test of the added terms with that covariance and its degrees of freedom. ``"LRT"`` is the likelihood
-    ratio test (classical covariance only). Columns: ``model n_obs df_residual deviance aic bic df_num df statistic p_value``.
+    Linear models: ``"F"`` (the default) uses the error variance of the largest model, as R's anova does; where the larger
+    model has a robust covariance it is the Wald test of the added terms with that covariance and its degrees of freedom.
+    ``"LRT"`` is the likelihood ratio test (classical covariance only). Columns: ``model n_obs df_residual deviance aic bic
+    df_num df statistic p_value``.
 
-    Raises AllianceError where rows, outcomes or the nesting differ.
+    Mixed models, the first of which may be a LinearModel: likelihood ratio tests. REML fits are fitted again by ML, as lme4's
+    anova does; with ``refit=False`` their REML criteria are compared, for which the fixed terms must be the same. Columns:
+    ``model method n_obs n_parameters deviance aic bic df_num df statistic p_value mixture p_chi2``. A variance of zero lies on
+    the boundary: where one random effect is added, with a parameters in all, ``mixture`` is true and ``p_value`` that of
+    ½χ²(a − 1) + ½χ²(a) (Stram & Lee 1994, doi 10.2307/2533455). Where several are added no simple law is known: ``mixture`` is
+    false and the p-value of χ²(a) too large, which errs on the side of the smaller model. ``p_chi2`` is always that of χ²(a).
+
+    Raises AllianceError where rows, outcomes, weights or the nesting differ.
 
     >>> from alliance_stats import LinearModel
     >>> data = pd.DataFrame({"y": [1.0, 2, 4, 3, 6], "x": [1.0, 2, 3, 4, 5], "z": [0.0, 1, 0, 1, 1]})
@@ -31,9 +49,19 @@ def compare(smaller: Result, larger: Result, *more: Result, test: Test = "F") ->
     >>> compare(small, large)[["df_num", "df", "statistic"]].round(3).iloc[1].to_dict()
     {'df_num': 1.0, 'df': 2.0, 'statistic': 0.842}
     """
-    if test not in get_args(Test):
+    if test not in (None, *get_args(Test)):
         raise AllianceError(f"test is {test!r}; use 'F' or 'LRT'")
     results = [smaller, larger, *more]
+    if any(isinstance(result.model, MixedModel) for result in results):
+        if test == "F":
+            raise AllianceError(
+                "compare: mixed models have likelihood ratio tests only; for F use anova() or wald_test()"
+            )
+        return compare_mixed(results, refit=refit)
+    return _compare_linear(results, test or "F")
+
+
+def _compare_linear(results: Sequence[Result], test: Test) -> pd.DataFrame:
     for a, b in pairwise(results):
         _require_nested(a, b)
     tests = [_test(a, b, results[-1], test) for a, b in pairwise(results)]
@@ -67,24 +95,10 @@ def _require_nested(small: Result, large: Result) -> None:
     for result in (small, large):
         if not hasattr(result.model, "vcov"):
             raise AllianceError(f"compare: {type(result.model).__name__} is not a linear model")
-    if not small.frame.index.equals(large.frame.index):
-        raise AllianceError(
-            f"compare: the models use different rows ({len(small.frame)} and {len(large.frame)}); "
-            "fit both to the rows complete in all their columns"
-        )
-    a, b = (r.state.fitted + r.state.residual for r in (small, large))
-    if not np.allclose(a, b, rtol=1e-12, atol=1e-12):
-        raise AllianceError("compare: the models have different outcomes")
+    require_same_rows(small, large)
     if small.state.df_residual <= large.state.df_residual:
         raise AllianceError("compare: give the smaller model first; the second must have more terms")
-    X, Z = _columns(large), _columns(small)
-    off = Z - X @ np.linalg.lstsq(X, Z, rcond=None)[0]
-    if np.abs(off).max() > 1e-6 * np.abs(Z).max():
-        raise AllianceError(f"compare: {small.model.formula!r} is not nested in {large.model.formula!r}")
-
-
-def _columns(result: Result) -> np.ndarray:
-    return np.asarray(result.state.design.matrix(result.frame)[:, result.state.kept])
+    require_nested_terms(small, large)
 
 
 def _restrictions(small: Result, large: Result) -> np.ndarray:
@@ -92,7 +106,7 @@ def _restrictions(small: Result, large: Result) -> np.ndarray:
 
     The smaller model says β = C γ with Z = X C; its restrictions are the orthogonal complement of the columns of C.
     """
-    C = np.linalg.lstsq(_columns(large), _columns(small), rcond=None)[0]
+    C = np.linalg.lstsq(fixed_columns(large), fixed_columns(small), rcond=None)[0]
     U, _, _ = np.linalg.svd(C, full_matrices=True)
     rows = np.zeros((len(C) - C.shape[1], len(large.state.design.terms)))
     rows[:, large.state.kept] = U[:, C.shape[1] :].T

@@ -157,7 +157,7 @@ def check_predict_new_rows(result: Result, _: Any, __: pd.DataFrame, new: pd.Dat
     found, made = predict(result, new), new
     for step in result.state.steps:
         made = step(made)
-    complete = made[list(result.state.design.variables)].notna().all(axis=1)
+    complete = made[_predictors(result)].notna().all(axis=1)
     assert complete.any()
     assert found.index.equals(new.index)
     assert (found.notna().all(axis=1) == complete).all()
@@ -170,7 +170,7 @@ def check_predict_new_rows(result: Result, _: Any, __: pd.DataFrame, new: pd.Dat
 def check_predict_missing(result: Result, _: Any, __: pd.DataFrame, new: pd.DataFrame) -> None:
     full = predict(result, new)
     blank = np.arange(len(new)) == np.flatnonzero(full["fitted"].notna())[0]
-    for name in _raw(result.state.design.variables, result, new):
+    for name in _raw(_predictors(result), result, new):
         found = predict(result, new.assign(**{name: new[name].astype(object).where(~blank).convert_dtypes()}))
         assert found.loc[blank].isna().all(axis=None), name
         pd.testing.assert_frame_equal(found.loc[~blank], full.loc[~blank])
@@ -182,8 +182,20 @@ def check_predict_unknown_level(result: Result, _: Any, __: pd.DataFrame, new: p
             predict(result, new.assign(**{name: "new level"}))
 
 
+def check_predict_new_groups(result: Result, _: Any, __: pd.DataFrame, new: pd.DataFrame) -> None:
+    """A group that was not in the fit, and no group, get the population's prediction; the others keep theirs."""
+    if not _groups(result) or _raw(_groups(result), result, new) != _groups(result):
+        return  # no groups, or a preparing step needs them: other groups would have other predictors
+    population = predict(result, new, groups="population")["fitted"]
+    for stranger in ("nobody", None):
+        unknown = new.assign(**dict.fromkeys(_groups(result), stranger))
+        pd.testing.assert_series_equal(predict(result, unknown)["fitted"], population, rtol=ROUNDING, atol=ROUNDING)
+    if not result.glance()["singular"].iloc[0]:
+        assert (predict(result, new)["fitted"] - population).abs().max() > ROUNDING
+
+
 def check_predict_absent_column(result: Result, _: Any, __: pd.DataFrame, new: pd.DataFrame) -> None:
-    for name in _raw(result.state.design.variables, result, new):
+    for name in _raw([*_predictors(result), *_groups(result)], result, new):
         with pytest.raises(DataError, match=re.escape(f"'{name}'")):
             predict(result, new.drop(columns=name))
 
@@ -236,6 +248,18 @@ def check_apa(result: Result, *_: Any) -> None:
     assert all(term in str(raised.value) for term in fixed["term"])
 
 
+def _predictors(result: Result) -> list[str]:
+    """Columns that a prediction reads: of the fixed part, and of the random effects where there are any."""
+    designs = [design for grouping in getattr(result.state, "groupings", ()) for design in grouping.designs]
+    return list(dict.fromkeys(name for design in (result.state.design, *designs) for name in design.variables))
+
+
+def _groups(result: Result) -> list[str]:
+    """Columns of grouping factors."""
+    groupings = getattr(result.state, "groupings", ())
+    return list(dict.fromkeys(part for grouping in groupings for part in grouping.parts))
+
+
 def _raw(names: Iterable[str], result: Result, new: pd.DataFrame) -> list[str]:
     """Those of the names that the new rows hold and that no preparing step uses as a key."""
     keys = {
@@ -251,6 +275,6 @@ def _frames(result: Result) -> tuple[pd.DataFrame, ...]:
 CHECKS: tuple[Callable[..., None], ...] = (
     check_tidy, check_p_values_and_intervals, check_glance, check_augment, check_text, check_html, check_notes,
     check_covariance, check_pickle, check_predict_own_rows, check_predict_new_rows, check_predict_missing,
-    check_predict_unknown_level, check_predict_absent_column, check_simulate, check_data_untouched, check_repeatable,
-    check_frozen, check_apa,
+    check_predict_unknown_level, check_predict_new_groups, check_predict_absent_column, check_simulate,
+    check_data_untouched, check_repeatable, check_frozen, check_apa,
 )  # fmt: skip

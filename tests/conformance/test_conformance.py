@@ -13,6 +13,7 @@ import pytest
 from conformance.checker import CHECKS, check_result
 
 from alliance_stats import Centre, Lag, LinearModel, Result
+from alliance_stats.models.mixed import MixedModel
 
 DATA = Path(__file__).parents[2] / "validation" / "data"
 
@@ -81,7 +82,28 @@ def prepared(formula: str, prepare: Any, new: pd.DataFrame, **options: Any) -> C
     return Case(LinearModel(formula, prepare=prepare, **options), sessions(), new)
 
 
+@cache
+def therapy(name: str = "therapy") -> pd.DataFrame:
+    """Sessions in patients in therapists, with missing ratings; `partial`: untreated patients have no therapist."""
+    return pd.read_csv(DATA / f"mixed_{name}.csv")
+
+
+def mixed(formula: str, data: Callable[[], pd.DataFrame] = therapy, **options: Any) -> Case:
+    return Case(MixedModel(formula, **options), data(), data().iloc[[3, 14, 90]])
+
+
+def one_patient(frame: pd.DataFrame) -> pd.DataFrame:
+    """All sessions of a patient, so that steps by patient find their rows."""
+    return frame[frame["patient"] == frame["patient"].iloc[0]]
+
+
+def centred_mixed(formula: str, *steps: Any, **options: Any) -> Case:
+    data = therapy().drop(columns=["alliance_within", "alliance_between"])
+    return Case(MixedModel(formula, prepare=steps, **options), data, one_patient(data))
+
+
 FULL = "outcome ~ alliance * arm + baseline"
+WITHIN = "outcome ~ alliance_within + alliance_between + week + arm"
 CASES: dict[str, Case] = {
     "classical": linear(FULL),
     "HC3": linear(FULL, vcov="HC3"),
@@ -127,6 +149,37 @@ CASES: dict[str, Case] = {
         patients(2, 17).assign(patient=lambda d: d["patient"] + 100, therapist=9),
         vcov="CR2",
         cluster="therapist",
+    ),
+    "mixed": mixed(f"{WITHIN} + (1 | patient)"),
+    "mixed nested slopes": mixed(f"{WITHIN} + (1 + week | patient) + (1 + alliance_within | therapist)"),
+    "mixed uncorrelated": mixed(f"{WITHIN} + (week || patient)"),
+    "mixed crossed": mixed("outcome ~ week * arm + (1 | therapist) + (1 | case)", level=0.9),
+    "mixed nested by formula": mixed("outcome ~ week + (1 | therapist/case)", method="ML"),
+    "mixed slopes of factors": mixed("outcome ~ week + arm + (1 | patient) + (0 + arm | therapist)"),
+    "mixed boundary": mixed(
+        f"{WITHIN} + (1 + week | patient) + (1 + week | therapist)", lambda: therapy("therapy_small")
+    ),
+    "mixed ML": mixed(f"{WITHIN} + (1 + week | patient) + (1 | therapist)", method="ML"),
+    "mixed Kenward-Roger": mixed(f"{WITHIN} + (1 + week | patient) + (1 | therapist)", df_method="kenward-roger"),
+    "mixed normal": mixed(f"{WITHIN} + (1 + week | patient)", df_method="normal"),
+    "mixed weights": mixed(f"{WITHIN} + (1 | patient)", weights="weight"),
+    "mixed residual variances": mixed(f"{WITHIN} + (1 + week | patient)", residual_by="arm"),
+    "mixed residual variances Kenward-Roger": mixed(
+        f"{WITHIN} + (1 | patient)", residual_by="arm", weights="weight", df_method="kenward-roger"
+    ),
+    "mixed without a group": mixed(
+        "outcome ~ treated * week + baseline + (1 | patient) + (0 + treated | therapist)", lambda: therapy("partial")
+    ),
+    "mixed dependent terms": mixed("outcome ~ week + I(2 * week) + arm + (1 | patient)"),
+    "mixed transforms": mixed("outcome ~ poly(week, 2) + scale(alliance) + (1 + center(week) | patient)"),
+    "mixed centred": centred_mixed(
+        f"{WITHIN} + (1 + alliance_within | patient)", Centre("alliance", by="patient"), df_method="kenward-roger"
+    ),
+    "mixed lagged outcome": centred_mixed("outcome ~ outcome_lag1 + week + (1 | patient)", Lag("outcome")),
+    "mixed names": Case(
+        MixedModel("`the outcome` ~ `x:y` + (1 + `x:y` | `a/b`)"),
+        therapy().rename(columns={"outcome": "the outcome", "week": "x:y", "patient": "a/b"}),
+        therapy().rename(columns={"outcome": "the outcome", "week": "x:y", "patient": "a/b"}).iloc[[5, 8, 200]],
     ),
 }
 

@@ -1,0 +1,184 @@
+"""Likelihood ratio tests of nested mixed models, and what makes two models nested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import AllianceError
+from alliance_stats.models.mixed import Grouping, MixedModel, MixedState
+from alliance_stats.numerics.distributions import chi2_p_value, never_zero
+from alliance_stats.result import Result
+
+ALIKE = 1e-6  # relative size below which columns are combinations of others
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """One model as a likelihood ratio test sees it."""
+
+    result: Result
+    criterion: float
+    reml: bool
+    fixed: int
+    random: int
+    effects: int
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients, free elements of Λ and residual variances."""
+        return self.fixed + self.random + 1
+
+    def row(self) -> dict[str, object]:
+        """What ``compare`` shows of the model itself."""
+        n, k = len(self.result.state.fitted), self.parameters
+        return {
+            "model": self.result.model.formula, "method": "REML" if self.reml else "ML", "n_obs": n, "n_parameters": k,
+            "deviance": self.criterion, "aic": self.criterion + 2 * k, "bic": self.criterion + np.log(n) * k,
+        }  # fmt: skip
+
+
+def compare_mixed(results: Sequence[Result], *, refit: bool) -> pd.DataFrame:
+    """Each model against the one before it, by ML or, with ``refit=False``, by the REML criteria that were fitted."""
+    for small, large in pairwise(results):
+        _require_nested(small, large)
+    methods = {result.model.method for result in results if isinstance(result.model, MixedModel)}
+    if not refit and len(methods) > 1:
+        raise AllianceError("compare: some models are fitted by REML, others by ML; use refit=True")
+    reml = not refit and methods == {"REML"}
+    found = [_likelihood(_by_ml(result) if refit else result, reml=reml) for result in results]
+    none = {"df_num": np.nan, "df": np.nan, "statistic": np.nan, "p_value": np.nan, "mixture": False, "p_chi2": np.nan}
+    tests = [_test(a, b) for a, b in pairwise(found)]
+    return pd.DataFrame([each.row() | test for each, test in zip(found, [none, *tests], strict=True)])
+
+
+def mixture_p_value(statistic: float, df: int) -> float:
+    """Upper tail of ½χ²(df − 1) + ½χ²(df); χ²(0) is a point mass at zero.
+
+    >>> round(mixture_p_value(2.706, 1), 3), round(mixture_p_value(5.138, 2), 3)
+    (0.05, 0.05)
+    """
+    lower = float(chi2_p_value(statistic, df - 1)) if df > 1 else float(statistic <= 0)
+    return float(never_zero((lower + float(chi2_p_value(statistic, df))) / 2))
+
+
+def _test(small: Likelihood, large: Likelihood) -> dict[str, float | bool]:
+    if small.reml and small.fixed != large.fixed:
+        raise AllianceError(
+            "compare: REML criteria of models with different fixed terms cannot be compared; use refit=True"
+        )
+    a = large.parameters - small.parameters
+    change = max(small.criterion - large.criterion, 0.0)
+    boundary = large.effects - small.effects == 1
+    naive = float(chi2_p_value(change, a))
+    p = mixture_p_value(change, a) if boundary else naive
+    return {"df_num": float(a), "df": np.nan, "statistic": change, "p_value": p, "mixture": boundary, "p_chi2": naive}
+
+
+def _by_ml(result: Result) -> Result:
+    if not isinstance(result.model, MixedModel) or result.model.method == "ML":
+        return result
+    return replace(result.model, method="ML", df_method="normal", prepare=()).fit(result.frame)
+
+
+def _likelihood(result: Result, *, reml: bool) -> Likelihood:
+    fixed = len(result.state.coefficients)
+    if isinstance(result.model, MixedModel):
+        state: MixedState = result.state
+        effects = sum(grouping.level.q for grouping in state.groupings)
+        free = len(state.theta) + (state.strata.extra if state.strata is not None else 0)
+        return Likelihood(result, float(result.statistics["criterion"].iloc[0]), reml, fixed, free, effects)
+    criterion = _reml_of_linear(result) if reml else float(result.statistics["deviance"].iloc[0])
+    return Likelihood(result, criterion, reml, fixed, 0, 0)
+
+
+def _reml_of_linear(result: Result) -> float:
+    """The REML criterion of a mixed model without random effects."""
+    X, nu = fixed_columns(result), result.state.df_residual
+    log_det = np.linalg.slogdet(X.T @ X)[1]
+    return float(log_det + nu * (1 + np.log(2 * np.pi * result.state.sigma**2)))
+
+
+def require_same_rows(small: Result, large: Result) -> None:
+    """AllianceError where two results rest on different rows or outcomes."""
+    if not small.frame.index.equals(large.frame.index):
+        raise AllianceError(
+            f"compare: the models use different rows ({len(small.frame)} and {len(large.frame)}); "
+            "fit both to the rows complete in all their columns"
+        )
+    a, b = (r.state.fitted + r.state.residual for r in (small, large))
+    if not np.allclose(a, b, rtol=1e-12, atol=1e-12):
+        raise AllianceError("compare: the models have different outcomes")
+
+
+def require_nested_terms(small: Result, large: Result) -> None:
+    """AllianceError where fixed terms of the smaller model are no combination of those of the larger."""
+    if not _within(fixed_columns(small), fixed_columns(large)):
+        raise AllianceError(f"compare: {small.model.formula!r} is not nested in {large.model.formula!r}")
+
+
+def fixed_columns(result: Result) -> np.ndarray:
+    """Columns of the fixed effects that were kept."""
+    return np.asarray(result.state.design.matrix(result.frame)[:, result.state.kept])
+
+
+def _require_nested(small: Result, large: Result) -> None:
+    for result in (small, large):
+        if not isinstance(result.model, MixedModel) and getattr(result.model, "vcov", None) != "classical":
+            raise AllianceError(
+                f"compare: {type(result.model).__name__} {result.model.formula!r} has no likelihood to compare with a mixed "
+                "model's; use MixedModel, or LinearModel with vcov='classical'"
+            )
+    if not isinstance(large.model, MixedModel):
+        raise AllianceError(
+            "compare: give the smaller model first; a LinearModel is nested in mixed models, not the reverse"
+        )
+    require_same_rows(small, large)
+    _require_same_weights(small, large)
+    require_nested_terms(small, large)
+    blocks = list(_blocks(large))
+    for codes, Z in _blocks(small):
+        if not any(_same_groups(codes, other) and _within(Z, columns) for other, columns in blocks):
+            raise AllianceError(
+                f"compare: the random effects of {small.model.formula!r} are not all in {large.model.formula!r}"
+            )
+    if _likelihood(small, reml=False).parameters >= _likelihood(large, reml=False).parameters:
+        raise AllianceError("compare: give the smaller model first; the second must have more parameters")
+
+
+def _require_same_weights(small: Result, large: Result) -> None:
+    a, b = (_prior_weights(result) for result in (small, large))
+    if not np.array_equal(a, b):
+        raise AllianceError("compare: the models have different weights")
+    apart, own = (getattr(result.model, "residual_by", None) for result in (small, large))
+    if apart not in (None, own):
+        raise AllianceError(f"compare: the smaller model has residual_by={apart!r}, the larger {own!r}")
+
+
+def _prior_weights(result: Result) -> np.ndarray:
+    name = getattr(result.model, "weights", None)
+    return np.ones(len(result.frame)) if name is None else result.frame[name].to_numpy(dtype=float)
+
+
+def _blocks(result: Result) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Groups and columns of each set of correlated random effects."""
+    groupings: tuple[Grouping, ...] = getattr(result.state, "groupings", ())
+    for grouping in groupings:
+        for design in grouping.designs:
+            yield grouping.level.codes, design.matrix(result.frame)
+
+
+def _same_groups(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two factors group the rows alike, whatever the names."""
+    pairs = len(np.unique(np.column_stack([a, b]), axis=0))
+    return bool(pairs == a.max() + 1 == b.max() + 1)
+
+
+def _within(Z: np.ndarray, X: np.ndarray) -> bool:
+    """Whether the columns of Z are combinations of those of X."""
+    off = Z - X @ np.linalg.lstsq(X, Z, rcond=None)[0]
+    return bool(np.abs(off).max(initial=0.0) <= ALIKE * np.abs(Z).max(initial=0.0))
