@@ -5,15 +5,20 @@ from alliance_stats.data.reading import read_table
 from alliance_stats.data.variables import Variable
 from alliance_stats.design.steps import Centre, Change, Detrend, Lag, Lead
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, TargetError
+from alliance_stats.inference.bootstrap import bootstrap
 from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.compare import compare
 from alliance_stats.inference.confounding import sensitivity
 from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority, wald_test
 from alliance_stats.inference.effect_sizes import cohens_d, standardised_effects
+from alliance_stats.inference.groups import caseload, dependability, icc, random_effects
 from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.predict import predict, simulate
+from alliance_stats.inference.profile import profile
+from alliance_stats.inference.refit import leave_one_out, refit
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes, slope_curve
 from alliance_stats.models.linear import LinearModel
+from alliance_stats.models.mixed import MixedModel
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.render.save import save_figure
@@ -27,9 +32,11 @@ from alliance_stats.study.run import Run
 __version__ = "0.1.0"
 
 __all__ = [
-    "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand", "FormulaError",
-    "Lag", "Lead", "LinearModel", "Option", "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError",
-    "Variable", "anova", "below_maximum", "cohens_d", "compare", "contrast", "curve", "describe", "figures", "johnson_neyman",
-    "load_synthetic", "marginal_means", "non_inferiority", "predict", "read_table", "relative_importance", "rounded",
-    "save_figure", "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
+    "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
+    "FormulaError", "Lag", "Lead", "LinearModel", "MixedModel", "Option", "Result", "Run", "Study",
+    "SummaryStatistics", "Target", "TargetError", "Variable", "anova", "below_maximum", "bootstrap", "caseload",
+    "cohens_d", "compare", "contrast", "curve", "dependability", "describe", "figures", "icc", "johnson_neyman",
+    "leave_one_out", "load_synthetic", "marginal_means", "non_inferiority", "predict", "profile", "random_effects",
+    "read_table", "refit", "relative_importance", "rounded", "save_figure", "sensitivity", "simple_slopes",
+    "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
 ]  # fmt: skip
