@@ -1,6 +1,6 @@
 """Long simulations of the synthetic three-arm trial: is the truth recovered, and what goes wrong where it cannot be?
 
-    python validation/recovery_ferreira.py --trials 5000 --jobs 2 --seed 2013 [--tables recovery early ceilings]
+    python validation/recovery_ferreira.py --trials 5000
 
 recovery_ferreira.csv   bias and coverage of every coefficient whose truth is known
 early_improvement.csv   how often an alliance without effect is "significant", by what the model adjusts for
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,11 @@ HERE = Path(__file__).parent
 DRAW = ["analysis", "term", "value", "estimate", "std_error", "conf_low", "conf_high"]
 NO_THERAPISTS: Mapping[str, Any] = {"alliance_icc": 0.0, "outcome_icc": 0.0}
 REPEATED = ("psfs", "pain", "rmdq")
+ADJUSTMENTS: Mapping[str, tuple[str, ...]] = {
+    "unadjusted": (),
+    "baseline": ("baseline",),
+    "baseline and outcome at the rating": ("baseline", "session2"),
+}
 PRIMARY = {
     "psfs": "psfs_8w ~ alliance + arm + psfs_baseline",
     "gpe": "gpe_8w ~ alliance + arm",
@@ -72,7 +79,7 @@ def recovery(trials: int, jobs: int, seed: int, blocks: Sequence[Block] = BLOCKS
     """Bias and coverage of every true coefficient in the models of the blocks."""
     frames = []
     for block in blocks:
-        runs = _runs(lambda s, block=block: _estimates(block, s), trials, jobs, [seed, _number(block.name)])
+        runs = _runs(partial(_estimates, block), trials, jobs, [seed, _number(block.name)])
         draws = pd.DataFrame([row for rows in runs for row in rows], columns=DRAW)
         frames.append(_summary(draws, block, trials, seed))
     return pd.concat(frames, ignore_index=True)
@@ -112,34 +119,34 @@ def _summary(draws: pd.DataFrame, block: Block, trials: int, seed: int) -> pd.Da
 
 
 def early_improvement(trials: int, jobs: int, seed: int, levels: Sequence[str] = tuple(REVERSE)) -> pd.DataFrame:
-    """Rejection of the true hypothesis that the alliance has no effect, by reverse path and adjustment."""
+    """Rejection of the true hypothesis that the alliance has no effect, by reverse path and adjustment.
+
+    Whole numbers within a scale measure the outcome at the rating with some error, so that adjusting for it leaves a
+    trace of confounding; continuous values do not.
+    """
     rows = []
-    for level in levels:
-        draws = np.array(_runs(lambda s, level=level: _alliance_tests(level, s), trials, jobs, [seed, _number(level)]))
-        for j, outcome in enumerate(REPEATED):
-            for k, adjustment in enumerate(("unadjusted", "baseline", "baseline and outcome at the rating")):
-                estimates, p = draws[:, j, k].T
-                row = {
-                    "outcome": outcome,
-                    "early_improvement": level,
-                    "reverse_path": REVERSE[level],
-                    "adjustment": adjustment,
-                }
-                rows.append(row | {"mean_estimate": estimates.mean()} | _rate(p, trials, seed))
+    for level, integer in product(levels, (False, True)):
+        one = partial(_alliance_tests, level, integer)
+        draws = np.array(_runs(one, trials, jobs, [seed, _number(level)]))
+        row = {"early_improvement": level, "reverse_path": REVERSE[level], "whole_numbers": integer}
+        for (j, outcome), (k, adjustment) in product(enumerate(REPEATED), enumerate(ADJUSTMENTS)):
+            estimates, p = draws[:, j, k].T
+            found = {"outcome": outcome, "adjustment": adjustment, "mean_estimate": estimates.mean()}
+            rows.append(row | found | _rate(p, trials, seed))
     return pd.DataFrame(rows)
 
 
-def _alliance_tests(level: str, seed: np.random.SeedSequence) -> list[list[tuple[float, float]]]:
+def _alliance_tests(level: str, integer: bool, seed: np.random.SeedSequence) -> list[list[tuple[float, float]]]:
     """Estimate and p of the alliance, by outcome and adjustment."""
     trial = simulate_ferreira(
         rng=seed, early_improvement=level, alliance_effect=dict.fromkeys(("gpe", *REPEATED), 0.0), interaction="none",
-        items=False, **NO_THERAPISTS,
+        integer=integer, items=False, **NO_THERAPISTS,
     )  # fmt: skip
     columns = {name: trial.data[name].to_numpy() for name in trial.data}
     return [
         [
-            _test(columns, f"{y}_8w", ["alliance", *more])
-            for more in ([], [f"{y}_baseline"], [f"{y}_baseline", f"{y}_session2"])
+            _test(columns, f"{y}_8w", ["alliance", *(f"{y}_{when}" for when in visits)])
+            for visits in ADJUSTMENTS.values()
         ]
         for y in REPEATED
     ]
@@ -159,7 +166,7 @@ def ceilings(trials: int, jobs: int, seed: int) -> pd.DataFrame:
     for slope in (0.15, 0.30, 0.45):
         for name, shares in CEILINGS.items():
             key = [seed, _number(f"{name} {slope}")]
-            p = np.array(_runs(lambda s, b=slope, c=shares: _interaction_test(b, c, s), trials, jobs, key))
+            p = np.array(_runs(partial(_interaction_test, slope, shares), trials, jobs, key))
             row = {"shares": name} | {f"ceiling_{arm}": share for arm, share in shares.items()}
             rows.append(row | {"outcome": "psfs", "alliance_effect": slope} | _rate(p, trials, seed))
     return pd.DataFrame(rows)
