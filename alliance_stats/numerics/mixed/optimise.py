@@ -165,11 +165,11 @@ def _search(criterion: _Counted, at: _Point, shape: Triangles, *, limit: int = 2
     model, tried = None, np.inf
     for _ in range(limit):
         model = model or _fresh(criterion, at, shape.moving(at.theta))
-        gain, is_fresh = model.gain(at), model.hessian is not None
-        if gain < at.enough and (is_fresh or gain < 0.01 * at.enough):
+        gain = model.gain(at)
+        if gain < at.enough:
             return at, True
-        new, whole = (None, False) if gain < at.enough else _next(criterion, at, model, shape)
-        if new is None and is_fresh:
+        new, whole = _next(criterion, at, model, shape)
+        if new is None and model.hessian is not None:
             return at, gain < 1e-4
         if new is None:
             model = None
