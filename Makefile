@@ -18,7 +18,7 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2
-	$(BIN)/pytest -n 2 --nbval --nbval-current-env notebooks
+	$(BIN)/pytest --nbval --nbval-current-env notebooks
 
 data: $(STAMP)
 	$(BIN)/alliance-stats simulate --out data/synthetic
