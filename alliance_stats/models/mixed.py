@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.design.steps import Step
-from alliance_stats.errors import AllianceError, ConvergenceError, DataError
+from alliance_stats.errors import AllianceError, DataError
 from alliance_stats.formula import Design, build_design, is_factor, read_formula
 from alliance_stats.models.frames import prepared
 from alliance_stats.models.mixed_groupings import Grouping as Grouping
@@ -20,7 +20,14 @@ from alliance_stats.models.mixed_groupings import random_columns as random_colum
 from alliance_stats.models.mixed_notes import dynamic_panel
 from alliance_stats.models.mixed_rows import fixed_rows, glance_row, random_rows
 from alliance_stats.models.mixed_strata import Strata, read_strata, stratified_kenward_roger
-from alliance_stats.models.mixed_system import Fitted, at_boundary, fit_system, ordered, require_estimable
+from alliance_stats.models.mixed_system import (
+    Fitted,
+    at_boundary,
+    fit_system,
+    ordered,
+    require_estimable,
+    require_optimum,
+)
 from alliance_stats.numerics.least_squares import independent_columns, null_rows
 from alliance_stats.numerics.mixed.effects import conditional_modes
 from alliance_stats.numerics.mixed.kenward_roger import KenwardRoger, kenward_roger, kr_df, kr_test
@@ -144,12 +151,7 @@ class MixedModel:
         levels, reml = [grouping.level for grouping in groupings], self.method == "REML"
         found = fit_system(levels, X[:, kept], y, weights, strata, reml=reml)
         at = found.system.evaluate(found.optimum.theta, reml=reml)
-        if not found.optimum.converged and _slack(at) > 1e-3:
-            hint = "" if strata is None else ", or no residual_by: a residual variance may be going to zero"
-            raise ConvergenceError(
-                f"formula {self.formula!r}: no optimum found in {found.optimum.evaluations} evaluations; "
-                f"try fewer random effects, or predictors on a similar scale{hint}"
-            )
+        require_optimum(found.optimum, at, self.formula, strata)
         state = self._state(steps, design, X, kept, y, groupings, found, at, weights)
         return self._result(frame, state, at, found.optimum.converged, notes)
 
@@ -261,7 +263,3 @@ def _kenward_roger(
         return kenward_roger(levels, X, theta, sigma2, weights)
     except ValueError as problem:
         raise AllianceError(f"df_method='kenward-roger': {problem}") from problem
-
-
-def _slack(at: Evaluation) -> float:
-    return float(np.abs(at.gradient).max()) / max(1.0, abs(at.value))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alliance_stats.errors import DataError
+from alliance_stats.errors import ConvergenceError, DataError
 from alliance_stats.models.mixed_groupings import Grouping
 from alliance_stats.models.mixed_strata import Strata, by_spread, row_level
 from alliance_stats.numerics.mixed.crossed import Crossed, build_crossed
 from alliance_stats.numerics.mixed.optimise import Optimum, fit
-from alliance_stats.numerics.mixed.parts import Level
+from alliance_stats.numerics.mixed.parts import Evaluation, Level
 from alliance_stats.numerics.mixed.tree import Tree, build_tree, nested_order
 
 SINGULAR = 1e-4  # element of Λ below which lme4 calls a fit singular
@@ -90,6 +90,20 @@ def require_estimable(groupings: Sequence[Grouping], X: np.ndarray, y: np.ndarra
     left = y - X @ np.linalg.lstsq(X, y)[0]
     if left @ left <= EXACT**2 * (y @ y):
         raise DataError("the fixed terms fit the outcome exactly; no variance is left to be divided")
+
+
+def require_optimum(found: Optimum, at: Evaluation, formula: str, strata: Strata | None) -> None:
+    """ConvergenceError where the search left for infinity, or ended where the gradient is not small."""
+    hint = "" if strata is None else ", or no residual_by: a residual variance may be going to zero"
+    if found.endless:
+        why = f"the random effects explain the outcome exactly. Use fewer random effects{hint}"
+        raise ConvergenceError(f"formula {formula!r}: no optimum found; {why}")
+    slack = float(np.abs(at.gradient).max()) / max(1.0, abs(at.value))
+    if not found.converged and slack > 1e-3:
+        raise ConvergenceError(
+            f"formula {formula!r}: no optimum found in {found.evaluations} evaluations; "
+            f"try fewer random effects, or predictors on a similar scale{hint}"
+        )
 
 
 def at_boundary(groupings: Sequence[Grouping], theta: np.ndarray) -> list[str]:

@@ -9,11 +9,13 @@ import pytest
 from mixed_designs import Design, any_design, dense, level, numbered, patients
 
 from alliance_stats.numerics.mixed import leaves, pairs, tree
+from alliance_stats.numerics.mixed.coordinates import basis, turn_of, turned
 from alliance_stats.numerics.mixed.crossed import build_crossed
 from alliance_stats.numerics.mixed.grouped import family, products, sums, times
 from alliance_stats.numerics.mixed.leaves import Cells, Groups
-from alliance_stats.numerics.mixed.parts import basis, elements, eliminate, factors, small_inverse, template
+from alliance_stats.numerics.mixed.parts import elements, eliminate, factors, small_inverse, template
 from alliance_stats.numerics.mixed.tree import build_tree, nested_order
+from alliance_stats.numerics.mixed.triangles import packed
 
 CLOSE = 1e-9  # of a criterion of some hundreds, whose dense V has a condition of up to 1e5
 
@@ -136,7 +138,7 @@ def test_the_gradient_can_be_left_out() -> None:
 def test_cells_are_only_a_shorter_way(monkeypatch: pytest.MonkeyPatch) -> None:
     design = DESIGNS["regular"]
     cells = design.system()
-    monkeypatch.setattr(tree, "gathered", Groups)
+    monkeypatch.setattr(tree, "gathered", lambda A, K, parents, _: Groups(A, K, parents))
     plain = design.system()
     assert isinstance(cells.finest, Cells)
     assert isinstance(plain.finest, Groups)
@@ -177,6 +179,7 @@ def test_a_nested_design_may_be_taken_as_crossed(name: str) -> None:
     assert np.allclose(a.gradient, b.gradient, atol=CLOSE)
     assert np.allclose(a.beta, b.beta, atol=CLOSE)
     assert np.allclose(one.scale, other.scale, rtol=1e-12)
+    assert np.allclose(one.units, other.units, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("most", "full"), [(0, 1.0), (0, 0.0)], ids=["sparse", "full"])
@@ -229,6 +232,42 @@ def test_large_means_and_calendar_years_cost_no_digits(name: str) -> None:
     assert b.value == pytest.approx(a.value, abs=1e-8)  # 1e6 keeps ten digits of y
     assert np.allclose(b.gradient, a.gradient, atol=1e-8)
     assert b.beta[1] == pytest.approx(a.beta[1], rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["dropout", "crossed"])
+def test_slopes_over_calendar_years_cost_no_digits(name: str) -> None:
+    """b₀ + b₁t and b₀ − 2015b₁ + b₁(t + 2015) are the same random effects."""
+    design = DESIGNS[name]
+    first, *others = design.levels
+    far = replace(first, Z=first.Z + np.array([0.0, 2015.0]))
+    shift, L = np.array([[1.0, -2015.0], [0, 1]]), np.array([[0.8, 0.0], [0.3, 0.5]])
+    theta = np.full(len(design.system().diagonal), 0.4)
+    theta[:3] = packed(L)
+    there = theta.copy()
+    there[:3] = packed(np.linalg.cholesky(shift @ L @ L.T @ shift.T))
+    other = replace(design, levels=(far, *others)).system()
+    assert other.evaluate(there).value == pytest.approx(design.system().evaluate(theta).value, abs=1e-7)
+
+
+def test_turned_effects() -> None:
+    """R is lower triangular within blocks, and makes the columns of ZR⁻¹ orthonormal there."""
+    rng = np.random.default_rng(1)
+    Z = np.column_stack([np.ones(50), 2000 + rng.normal(size=50), rng.normal(size=50) * 1e-6])
+    R = turn_of(Z, *template([2, 1]))
+    W = turned(Z, R)
+    assert np.array_equal(R, np.tril(R))
+    assert R[2, :2].tolist() == [0, 0]
+    assert np.allclose(W @ R, Z)
+    assert np.mean(W[:, 2] ** 2) == pytest.approx(1.0)
+    # the ridge of 1e-12 is seen through a correlation of 1 − 1e-7 of intercept and year
+    assert np.allclose(W[:, :2].T @ W[:, :2] / 50, np.eye(2), atol=1e-4)
+
+
+def test_columns_of_zeros_and_repeated_columns_of_z() -> None:
+    one = np.ones(30)
+    for Z in (np.column_stack([one, 0 * one]), np.column_stack([one, one])):
+        R = turn_of(Z, *template([2]))
+        assert np.allclose(turned(Z, R) @ R, Z)
 
 
 def test_dependent_columns_are_refused() -> None:

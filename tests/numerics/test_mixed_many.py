@@ -44,11 +44,11 @@ def test_evaluations(options: dict[str, float], reml: bool) -> None:
     one, X, Y, weights = case(1, **options)  # type: ignore[arg-type]
     batch = build_batch(one, X, Y, weights, reml=reml)
     theta = np.random.default_rng(2).normal(size=(Y.shape[1], len(one.rows)))
-    found = batch.evaluate(theta)
+    found = batch.evaluate(np.linalg.solve(batch.units, theta.T).T)
     for r, y in enumerate(Y.T):
         expected = build_tree([one], X, y, weights).evaluate(theta[r], reml=reml)
         assert found.value[r] == pytest.approx(expected.value, abs=1e-9)
-        assert np.allclose(found.gradient[r], expected.gradient, atol=1e-8)
+        assert np.allclose(found.gradient[r], batch.units.T @ expected.gradient, atol=1e-8)
         assert found.sigma2[r] == pytest.approx(expected.sigma2, rel=1e-11)
 
 

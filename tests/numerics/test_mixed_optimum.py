@@ -17,6 +17,7 @@ from alliance_stats.numerics.mixed.parts import Level, template
 from alliance_stats.numerics.mixed.triangles import (
     column_curvature,
     covariance_slope,
+    moved,
     packed,
     semidefinite_root,
     triangles,
@@ -186,7 +187,7 @@ def test_variances_of_zero(seed: int) -> None:
     assert all(each.converged for each in found)
     best = min(each.value for each in found)
     assert [each.value - best for each in found] == pytest.approx([0.0] * len(found), abs=SAME)
-    assert found[0].evaluations <= 80
+    assert found[0].evaluations <= 100
     assert_minimum(design, found[0], reml=reml)
 
 
@@ -219,10 +220,12 @@ def parameters(design: Design) -> int:
 
 def test_mixedlm() -> None:
     """300 random designs of up to 4 parameters: its optimum is never the better one."""
-    rngs = (np.random.default_rng(seed) for seed in range(1000))
-    designs = (any_design(rng) for rng in rngs)
-    small = islice((design for design in designs if parameters(design) <= 4), 300)
-    assert max(compared(design, reml=number % 2 == 0) for number, design in enumerate(small)) < SAME
+    rngs = (np.random.default_rng(seed) for seed in range(2000))
+    designs = [(any_design(rng), bool(rng.integers(2))) for rng in rngs]
+    few = [each for each in designs if parameters(each[0]) <= 3][:250]
+    four = [each for each in designs if parameters(each[0]) == 4][:50]
+    assert len(few) + len(four) == 300
+    assert max(compared(design, reml=reml) for design, reml in few + four) < SAME
 
 
 @pytest.mark.slow
@@ -306,6 +309,19 @@ def test_units_do_not_matter() -> None:
     assert abs(b.evaluations - a.evaluations) <= 6
 
 
+def test_slopes_over_calendar_years() -> None:
+    """Where time begins to count changes θ, but neither the optimum nor the way to it."""
+    plain = growth(1, 0.4, 0.3, dropout=True)
+    first, second = plain.levels
+    for begin in (5.0, 2015.0):
+        other = Level(first.codes, first.Z + np.array([0.0, begin]), first.rows, first.columns)
+        a, b = fit(plain.system()), fit(Design((other, second), plain.X, plain.y).system())
+        assert b.converged
+        assert b.value == pytest.approx(a.value, abs=1e-6)
+        assert b.evaluations <= a.evaluations + 15
+        assert np.allclose(b.theta[3:], a.theta[3:], atol=1e-4)
+
+
 def test_the_diagonal_comes_out_positive() -> None:
     system = growth(2, 0.4, 0.3, dropout=False).system()
     expected = fit(system)
@@ -344,12 +360,29 @@ def test_a_lower_minimum_beside_zero_is_found() -> None:
 
 
 def test_groups_that_do_not_vary_within() -> None:
-    """Without residual variance there is no optimum: the search ends, and says so."""
+    """Without residual variance there is no optimum: the search ends soon, and says so."""
     group = np.repeat(np.arange(10), 3)
     y = np.random.default_rng(1).normal(size=10)[group]
     design = Design((level(group, np.ones((30, 1))),), np.ones((30, 1)), y)
     found = fit(design.system())
-    assert not found.converged or found.theta[0] > 100
+    assert not found.converged
+    assert found.evaluations < 100
+
+
+def test_effects_that_cannot_be_told_apart() -> None:
+    """A column of zeros, the same column twice, the same factor twice: an optimum none the less."""
+    rng = np.random.default_rng(1)
+    group, one = np.repeat(np.arange(10), 4), np.ones((40, 1))
+    y = rng.normal(size=40) + rng.normal(size=10)[group]
+    expected = fit(Design((level(group, one),), one, y).system()).value
+    for levels in (
+        (level(group, np.column_stack([one, 0 * one])),),
+        (level(group, np.column_stack([one, one])),),
+        (level(group, one), level(group, one)),
+    ):
+        found = fit(Design(levels, one, y).system())
+        assert found.converged
+        assert found.value == pytest.approx(expected, abs=1e-6)
 
 
 def test_triangles_of_theta() -> None:
@@ -375,3 +408,23 @@ def test_covariance_slope() -> None:
     S, L = S + S.T, unpacked(theta)
     assert np.allclose(covariance_slope(L, np.tril(2 * S @ L)), S)
     assert np.allclose(column_curvature(S) @ theta, packed(2 * S @ L))
+
+
+def test_covariance_slope_beside_columns_of_zeros() -> None:
+    """Rows 1 and 3 of Λ have no pivot: ∂f is known from the rows and columns that have one."""
+    rng = np.random.default_rng(2)
+    S, L = rng.normal(size=(4, 4)), np.tril(rng.normal(size=(4, 4)))
+    S, L[:, [0, 2]] = S + S.T, 0.0
+    S[0], S[:, 0] = 0.0, 0.0
+    S[2, 2], S[2, 3], S[3, 2] = 0.0, 0.0, 0.0
+    assert np.allclose(covariance_slope(L, np.tril(2 * S @ L)), S)
+
+
+def test_a_step_in_psi() -> None:
+    """The factor moves with Ψ to first order, and stays a factor where Ψ would not be a covariance."""
+    rng = np.random.default_rng(3)
+    for L in (np.tril(rng.normal(size=(3, 3))), np.array([[0.0, 0, 0], [0, 2, 0], [0, 1, 0]])):
+        change = np.tril(rng.normal(size=(3, 3))) * L.any(axis=0)
+        near, straight = moved(L, 1e-6 * change), L + 1e-6 * change
+        assert np.allclose(near @ near.T, straight @ straight.T, atol=1e-10)
+    assert np.allclose(moved(np.eye(2), np.diag([-5.0, 0.0])), np.diag([0.0, 1.0]))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from alliance_stats.numerics.mixed.coordinates import basis, turn_of, turned, units_of
 from alliance_stats.numerics.mixed.grouped import Family, family, products
 from alliance_stats.numerics.mixed.leaves import exchangeable
-from alliance_stats.numerics.mixed.parts import Level, Shape, basis, diagonal_elements, sizes_of_theta, small_inverse
+from alliance_stats.numerics.mixed.parts import Level, Shape, diagonal_elements, small_inverse
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Batch:
 
     n: int
     shape: Shape
+    R: np.ndarray
     A: np.ndarray
     count: np.ndarray
     XX: np.ndarray
@@ -52,9 +54,9 @@ class Batch:
         return diagonal_elements([self.shape])
 
     @property
-    def scale(self) -> np.ndarray:
-        """The size of θ at which a random effect varies as much as the residual."""
-        return sizes_of_theta([np.einsum("c,caa->a", self.count, self.A)], [self.shape], self.n)
+    def units(self) -> np.ndarray:
+        """The matrix (k, k) that makes θ from the elements of RΛ, in which the criteria are evaluated."""
+        return units_of([self.R], [self.shape])
 
     def of(self, which: np.ndarray) -> Batch:
         """Some of the responses."""
@@ -63,7 +65,7 @@ class Batch:
         )  # fmt: skip
 
     def evaluate(self, theta: np.ndarray) -> Evaluations:
-        """The criteria at θ (R, k), with their gradients."""
+        """The criteria at the elements (R, k) of RΛ, with their gradients."""
         q, rows, columns = self.shape
         L = np.zeros((len(theta), q, q))
         L[:, rows, columns] = theta
@@ -124,9 +126,11 @@ def build_batch(
     order = np.argsort(level.codes, kind="stable")
     T = np.column_stack([W @ turn, (Y - X @ origin) * root[:, None]])[order]
     Z, codes = np.ascontiguousarray((level.Z * root[:, None])[order]), level.codes[order]
+    R = turn_of(Z, level.rows, level.columns)
+    Z_turned = turned(Z, R)
     groups = family(np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]), n)
-    A, K = products(Z, Z, groups), products(Z, T, groups)
-    into, starts, _ = exchangeable(A, family(np.array([0]), len(A)))
+    A, K = products(Z_turned, Z_turned, groups), products(Z_turned, T, groups)
+    into, starts, _ = exchangeable(products(Z, Z, groups), family(np.array([0]), len(A)))
     A, K, cells = A[into], K[into], family(starts, len(A))
     pairs = list(zip(*np.tril_indices(level.q), strict=True))
     parts = [_sums(K[:, a], K[:, b], p, cells, 0.5 if a == b else 1.0) for a, b in pairs]
@@ -134,7 +138,7 @@ def build_batch(
     size = len(starts) * len(pairs)
     lost = 0.0 if weights is None else float(np.log(weights).sum())
     return Batch(
-        n, (level.q, level.rows, level.columns), A[starts], cells.sizes.astype(float), XX.reshape(size, p * p),
+        n, (level.q, level.rows, level.columns), R, A[starts], cells.sizes.astype(float), XX.reshape(size, p * p),
         np.ascontiguousarray(Xy.reshape(size, p, -1).transpose(2, 0, 1)), np.ascontiguousarray(yy.reshape(size, -1).T),
         np.einsum("nr,nr->r", T[:, p:], T[:, p:]), turn, np.ascontiguousarray(origin.T),
         (coordinates.log_det if reml else 0.0) - lost, reml,

@@ -16,21 +16,19 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
+from alliance_stats.numerics.mixed.coordinates import Basis, basis, scale_of, turn_of, turned, units_of
 from alliance_stats.numerics.mixed.pairs import Pairs, pairs
 from alliance_stats.numerics.mixed.parts import (
-    Basis,
     Elimination,
     Ending,
     Evaluation,
     Level,
     Shape,
-    basis,
     diagonal_elements,
     elements,
     elimination,
     factors,
     in_factor,
-    sizes_of_theta,
     solve_root,
 )
 from alliance_stats.numerics.mixed.starting import moment_factor, residual_variance
@@ -55,6 +53,7 @@ class Crossed:
     C: np.ndarray
     K: np.ndarray
     B: np.ndarray
+    turns: tuple[np.ndarray, ...]
     basis: Basis
     log_weights: float
 
@@ -66,15 +65,19 @@ class Crossed:
     @property
     def scale(self) -> np.ndarray:
         """The size of θ at which a random effect varies as much as the residual."""
-        own = np.diag(self.C)
-        others = [own[at].reshape(size, -1).sum(axis=0) for at, size in zip(self._slices(), self.sizes, strict=True)]
-        return sizes_of_theta([np.einsum("gaa->a", self.A), *others], self.shapes, self.n)
+        return scale_of(self.turns, self.shapes)
+
+    @property
+    def units(self) -> np.ndarray:
+        """The matrix (k, k) that makes θ from coordinates in which the search is at ease."""
+        return units_of(self.turns, self.shapes)
 
     def evaluate(
         self, theta: np.ndarray, *, reml: bool = True, sigma2: float | None = None, gradient: bool = True
     ) -> Evaluation:
         """The criterion at θ, with its gradient."""
-        Ls, ending = factors(theta, self.shapes), Ending(self.n, self.basis, self.log_weights, reml, sigma2)
+        Ls = [R @ L for R, L in zip(self.turns, factors(theta, self.shapes), strict=True)]
+        ending = Ending(self.n, self.basis, self.log_weights, reml, sigma2)
         first = self._eliminate_first(Ls[0])
         rest = _eliminate_rest(first, Ls[1:], self.sizes)
         root = solve_root(first.B - first.K.T @ rest.E)
@@ -85,22 +88,21 @@ class Crossed:
         V_inverse = _inverse(rest.factor)
         slopes = self._rest_slopes(first, rest, V_inverse, G, Ls[1:])
         slopes.insert(0, self._first_slope(first, rest, V_inverse, G, Ls))
+        slopes = [R.T @ S for R, S in zip(self.turns, slopes, strict=True)]
         return ending.evaluation(root, value, s2, elements(slopes, self.shapes))
 
     def start(self) -> np.ndarray:
         """θ by the method of moments: the eliminated factor first, then the others, each as if it were alone."""
-        scale, z, one = self.scale[self.diagonal], self.T[:, :, -1], np.ones(len(self.A))
-        own, *others = np.split(scale, np.cumsum([q for q, _, _ in self.shapes])[:-1])
+        z, one = self.T[:, :, -1], np.ones(len(self.A))
         squares = z[:, :, None] * z[:, None, :]
-        sigma2 = residual_variance(self.A, squares, one, own, self.n, float(self.B[-1, -1]))
-        found = [moment_factor(self.A, squares, one, own, sigma2, self.shapes[0])]
+        sigma2 = residual_variance(self.A, squares, one, self.n, float(self.B[-1, -1]))
+        found = [moment_factor(self.A, squares, one, sigma2, self.shapes[0])]
         first = self._eliminate_first(found[0])
-        for at, size, scale, shape in zip(self._slices(), self.sizes, others, self.shapes[1:], strict=True):
+        for at, size, shape in zip(self._slices(), self.sizes, self.shapes[1:], strict=True):
             z = first.K[at, -1].reshape(size, -1)
             A = _diagonal_blocks(first.C[at, at], size)
-            squares = z[:, :, None] * z[:, None, :]
-            found.append(moment_factor(A, squares, np.ones(size), scale, sigma2, shape))
-        return elements(found, self.shapes)
+            found.append(moment_factor(A, z[:, :, None] * z[:, None, :], np.ones(size), sigma2, shape))
+        return np.asarray(self.units @ elements(found, self.shapes))
 
     def _eliminate_first(self, L: np.ndarray) -> First:
         at = elimination(self.A, L)
@@ -113,7 +115,7 @@ class Crossed:
     ) -> np.ndarray:
         """Σ FQF' needs Q = [S T] Γ [S T]' with Γ = [[M + EΓ₀E', −EΓ₀], [·, Γ₀]] at the pairs of effects that meet only."""
         EG = rest.E @ G
-        dense = _left(_left(V_inverse, Ls[1:], self.sizes).T, Ls[1:], self.sizes)
+        dense = _left(Ls[1:], _scaled(V_inverse, [L.T for L in Ls[1:]], self.sizes), self.sizes)
         dense += EG @ rest.E.T
         F = np.eye(len(Ls[0])) - self.A @ first.at.M
         U = F @ self.T
@@ -163,14 +165,14 @@ class Rest:
 
 def _eliminate_rest(first: First, Ls: Sequence[np.ndarray], sizes: Sequence[int]) -> Rest:
     CL = _scaled(first.C, Ls, sizes)
-    V = _scaled(CL.T, Ls, sizes)
+    transposed = [L.T for L in Ls]
+    V = _left(transposed, CL, sizes)
     V.flat[:: len(V) + 1] += 1
     factor, failed = lapack.dpotrf(V.T, lower=1, overwrite_a=1, clean=0)
     if failed:
         raise np.linalg.LinAlgError("I + Λ'CΛ is not positive definite in double precision")
-    half = _scaled(first.K.T, Ls, sizes).T
-    solved, _ = lapack.dpotrs(factor, half, lower=1)
-    return Rest(CL, factor, _left(solved, Ls, sizes), 2 * float(np.log(np.diag(factor)).sum()))
+    solved, _ = lapack.dpotrs(factor, _left(transposed, first.K, sizes), lower=1)
+    return Rest(CL, factor, _left(Ls, solved, sizes), 2 * float(np.log(np.diag(factor)).sum()))
 
 
 def _inverse(factor: np.ndarray) -> np.ndarray:
@@ -192,9 +194,15 @@ def _scaled(matrix: np.ndarray, Ls: Sequence[np.ndarray], sizes: Sequence[int]) 
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _left(matrix: np.ndarray, Ls: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
+def _left(Ls: Sequence[np.ndarray], matrix: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """Λ · matrix."""
-    return _scaled(matrix.T, [L.T for L in Ls], sizes).T
+    parts, start = [], 0
+    for L, size in zip(Ls, sizes, strict=True):
+        q = len(L)
+        block = matrix[start : start + size * q]
+        parts.append(block * L[0, 0] if q == 1 else (L @ block.reshape(size, q, -1)).reshape(block.shape))
+        start += size * q
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _diagonal_blocks(C: np.ndarray, size: int) -> np.ndarray:
@@ -210,7 +218,10 @@ def build_crossed(levels: Sequence[Level], X: np.ndarray, y: np.ndarray, weights
     fixed = np.column_stack([X @ coordinates.turn, y - X @ coordinates.origin])
     fixed = fixed if root is None else fixed * root[:, None]
     sizes = [int(level.codes.max()) + 1 for level in levels]
-    first, *others = [_indicator(level, size, root) for level, size in zip(levels, sizes, strict=True)]
+    Zs = [level.Z if root is None else level.Z * root[:, None] for level in levels]
+    turns = tuple(turn_of(Z, level.rows, level.columns) for Z, level in zip(Zs, levels, strict=True))
+    each = zip(levels, Zs, turns, sizes, strict=True)
+    first, *others = [_indicator(level.codes, turned(Z, R), size) for level, Z, R, size in each]
     Z, q = sparse.hstack(others).tocsr(), levels[0].q
     A = _diagonal_of(first.T @ first, sizes[0], q)
     S = (first.T @ Z).tocsr()
@@ -220,16 +231,15 @@ def build_crossed(levels: Sequence[Level], X: np.ndarray, y: np.ndarray, weights
     shapes = tuple((level.q, level.rows, level.columns) for level in levels)
     C, K = np.asarray((Z.T @ Z).todense()), np.asarray(Z.T @ fixed)
     return Crossed(
-        len(y), shapes, tuple(sizes[1:]), A, S, pairs(S, q), T, C, K, fixed.T @ fixed, coordinates, lost
+        len(y), shapes, tuple(sizes[1:]), A, S, pairs(S, q), T, C, K, fixed.T @ fixed, turns, coordinates, lost
     )  # fmt: skip
 
 
-def _indicator(level: Level, groups: int, root: np.ndarray | None) -> Any:
+def _indicator(codes: np.ndarray, Z: np.ndarray, groups: int) -> Any:
     """Z as a sparse matrix (n, groups·q), the effects of a group side by side."""
-    n, q = level.Z.shape
-    columns = level.codes[:, None] * q + np.arange(q)
-    values = level.Z if root is None else level.Z * root[:, None]
-    return sparse.csr_array((values.ravel(), (np.repeat(np.arange(n), q), columns.ravel())), shape=(n, groups * q))
+    n, q = Z.shape
+    columns = codes[:, None] * q + np.arange(q)
+    return sparse.csr_array((Z.ravel(), (np.repeat(np.arange(n), q), columns.ravel())), shape=(n, groups * q))
 
 
 def _diagonal_of(matrix: Any, groups: int, q: int) -> np.ndarray:

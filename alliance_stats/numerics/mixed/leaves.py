@@ -94,10 +94,10 @@ class Gone:
     log_det: float
 
 
-def gathered(A: np.ndarray, K: np.ndarray, parents: Family) -> Groups | Cells:
-    """Cells where so many groups are exchangeable that they are the smaller representation."""
+def gathered(A: np.ndarray, K: np.ndarray, parents: Family, key: np.ndarray) -> Groups | Cells:
+    """Cells where so many groups are exchangeable, having the same ``key`` (groups, q, q), that they are the smaller way."""
     q = A.shape[1]
-    order, starts, owner = exchangeable(A, parents)
+    order, starts, owner = exchangeable(key, parents)
     if 2 * (q + 1) * len(starts) > len(A):
         return Groups(A, K, parents)
     cells, K = family(starts, len(A)), K[order]

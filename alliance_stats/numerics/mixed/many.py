@@ -13,8 +13,9 @@ import numpy as np
 
 from alliance_stats.numerics.mixed.batch import Batch, Evaluations, build_batch
 from alliance_stats.numerics.mixed.crossed import Crossed, build_crossed
-from alliance_stats.numerics.mixed.optimise import BESIDE, NEARLY, STEP, fit
+from alliance_stats.numerics.mixed.optimise import BESIDE, fit
 from alliance_stats.numerics.mixed.parts import Level
+from alliance_stats.numerics.mixed.search import NEARLY, STEP
 from alliance_stats.numerics.mixed.tree import Tree, build_tree, nested_order
 from alliance_stats.numerics.mixed.triangles import triangles
 
@@ -71,20 +72,21 @@ def _alone(levels: Sequence[Level], X: np.ndarray, y: np.ndarray, weights: np.nd
 
 
 def _fit_batch(batch: Batch, start: np.ndarray) -> Fits:
-    theta, converged = _newton(batch, np.tile(start, (len(batch.total), 1)))
+    units = batch.units
+    theta, converged = _newton(batch, np.tile(np.linalg.solve(units, start), (len(batch.total), 1)))
     if theta.shape[1] == 1:
         theta, converged = _settled_zeros(batch, theta, converged)
     else:
-        shape, scale = triangles(batch.diagonal), batch.scale
-        converged &= np.array([shape.smallest(each / scale) > NEARLY for each in theta])
+        shape = triangles(batch.diagonal)
+        converged &= np.array([shape.smallest(each) > NEARLY for each in theta])
         theta = np.array([shape.positive(each) * each for each in theta])
     at = batch.evaluate(theta)
     beta = batch.origin + at.beta @ batch.turn.T
-    return Fits(theta, at.value, beta, batch.turn @ at.inverse @ batch.turn.T, at.sigma2, converged)
+    return Fits(theta @ units.T, at.value, beta, batch.turn @ at.inverse @ batch.turn.T, at.sigma2, converged)
 
 
 def _newton(batch: Batch, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """θ (R, k) after Newton's method with differenced Hessians, and for which responses it came to rest."""
+    """θ (R, k) in the batch's units after Newton's method with differenced Hessians, and where it came to rest."""
     theta, active = theta.copy(), np.arange(len(theta))
     for _ in range(ROUNDS):
         some = batch.of(active)
@@ -102,18 +104,18 @@ def _newton(batch: Batch, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _newton_step(batch: Batch, theta: np.ndarray, at: Evaluations) -> np.ndarray:
-    """−H⁻¹∂f, negative curvature turned round, of at most 0.9 in units of the scale."""
-    scale, (R, k) = batch.scale, theta.shape
-    H, slope = np.empty((R, k, k)), at.gradient * scale
+    """−H⁻¹∂f, negative curvature turned round, of at most 0.9."""
+    R, k = theta.shape
+    H, slope = np.empty((R, k, k)), at.gradient
     for j in range(k):
-        h = STEP * np.maximum(np.abs(theta[:, j] / scale[j]), 0.1)
+        h = STEP * np.maximum(np.abs(theta[:, j]), 0.1)
         beside = theta.copy()
-        beside[:, j] += h * scale[j]
-        H[:, j] = (batch.evaluate(beside).gradient * scale - slope) / h[:, None]
+        beside[:, j] += h
+        H[:, j] = (batch.evaluate(beside).gradient - slope) / h[:, None]
     value, vector = np.linalg.eigh((H + H.transpose(0, 2, 1)) / 2)
     size = np.maximum(np.abs(value), 1e-7 * np.abs(value).max(axis=1, keepdims=True) + 1e-12)
     step = -np.einsum("rab,rb,rcb,rc->ra", vector, 1 / size, vector, slope)
-    return np.asarray(step * np.minimum(1.0, 0.9 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300)) * scale)
+    return np.asarray(step * np.minimum(1.0, 0.9 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300)))
 
 
 def _lengths(batch: Batch, theta: np.ndarray, step: np.ndarray, value: np.ndarray, gain: np.ndarray) -> np.ndarray:
@@ -132,8 +134,8 @@ def _lengths(batch: Batch, theta: np.ndarray, step: np.ndarray, value: np.ndarra
 
 def _settled_zeros(batch: Batch, theta: np.ndarray, converged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A single variance: exactly zero where that is no worse, and not converged where it is lower beside zero."""
-    theta, scale = np.abs(theta), float(batch.scale[0])
-    near = np.flatnonzero(theta[:, 0] < CLOSE * scale)
+    theta = np.abs(theta)
+    near = np.flatnonzero(theta[:, 0] < CLOSE)
     if not len(near):
         return theta, converged
     some = batch.of(near)
@@ -141,9 +143,9 @@ def _settled_zeros(batch: Batch, theta: np.ndarray, converged: np.ndarray) -> tu
     enough = np.maximum(1e-10, 2e-14 * np.abs(zero))
     at_zero = zero <= here + enough
     theta[near[at_zero]] = 0.0
-    lower = some.evaluate(0 * theta[near] + 1e-3 * scale).gradient[:, 0] < 0
+    lower = some.evaluate(0 * theta[near] + 1e-3).gradient[:, 0] < 0
     for size in BESIDE:
-        lower |= some.evaluate(0 * theta[near] + size * scale).value < zero - enough
+        lower |= some.evaluate(0 * theta[near] + size).value < zero - enough
     converged = converged.copy()
     converged[near[at_zero & lower]] = False
     return theta, converged

@@ -1,4 +1,4 @@
-"""What both kinds of system share: levels, evaluations, coordinates of the fixed effects, the elimination of one level."""
+"""What both kinds of system share: levels, evaluations, the elimination of one level, and the end of the elimination."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from alliance_stats.numerics.mixed.coordinates import Basis
 
 Shape = tuple[int, np.ndarray, np.ndarray]
 SMALL = 6  # random effects up to which the elimination is written out over the groups
@@ -78,12 +80,6 @@ def diagonal_elements(shapes: Sequence[Shape]) -> np.ndarray:
     return np.concatenate([rows == columns for _, rows, columns in shapes])
 
 
-def sizes_of_theta(squares: Sequence[np.ndarray], shapes: Sequence[Shape], n: int) -> np.ndarray:
-    """The size of θ at which a random effect varies as much as the residual, from the sums of squares of Z's columns."""
-    rms = [np.sqrt(np.where(s > 0, s, n) / n) for s in squares]
-    return np.concatenate([1 / r[rows] for r, (_, rows, _) in zip(rms, shapes, strict=True)])
-
-
 @dataclass(frozen=True)
 class Elimination:
     """V⁻¹ with V = I + Λ'AΛ, M = (A + Ψ⁻¹)⁻¹ = ΛV⁻¹Λ' (defined at Ψ = 0 too) and log|V|, for a stack of A."""
@@ -154,35 +150,6 @@ def _inverse_by_bordering(V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         W[:, :k, k] = W[:, k, :k] = -scaled
         W[:, k, k] = 1 / schur
     return W, det
-
-
-@dataclass(frozen=True)
-class Basis:
-    """Coordinates for the fixed effects without cancellation: X̃ = X·turn with X̃'X̃ = I, ỹ = y − Xβ₀, β = β₀ + turn·β̃.
-
-    The criterion differs by log|X'X| only. Without them a calendar year among X, or a mean of y far from 0, costs the digits in
-    which the optimum is found.
-    """
-
-    turn: np.ndarray
-    origin: np.ndarray
-    log_det: float
-
-
-def basis(X: np.ndarray, y: np.ndarray, root: np.ndarray | None = None) -> Basis:
-    """Coordinates in which the columns of X, times the roots of weights, are orthonormal and y is its residual."""
-    if root is not None:
-        X, y = X * root[:, None], y * root
-    norm = np.sqrt(np.einsum("ij,ij->j", X, X))
-    gram = X.T @ X / np.outer(norm, norm)
-    well = X.shape[1] < 2 or np.linalg.eigvalsh(gram)[0] > 1e-8
-    R = np.linalg.cholesky(gram).T * norm if well else np.linalg.qr(X, mode="r")
-    if (np.abs(np.diag(R)) < 1e-13 * norm).any():
-        raise np.linalg.LinAlgError("the columns of X are linearly dependent")
-    turn = np.linalg.inv(R)
-    origin = turn @ (turn.T @ (X.T @ y))
-    origin += turn @ (turn.T @ (X.T @ (y - X @ origin)))
-    return Basis(turn, origin, 2 * float(np.log(np.abs(np.diag(R))).sum()))
 
 
 @dataclass(frozen=True)

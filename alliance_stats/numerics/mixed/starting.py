@@ -1,6 +1,6 @@
-"""Starting values by the method of moments, from sums of squares of z = Z'ỹ over the groups of a level.
+"""Starting values by the method of moments, from sums of squares of z = Z̃'ỹ over the groups of a level.
 
-With M = (A + D⁻²)⁻¹ for a working scale D, E Σ Mzz'M = σ² Σ (MAM + MAΨAM), which is linear in Ψ.
+With M = (A + I)⁻¹, the working Ψ being I, E Σ Mzz'M = σ² Σ (MAM + MAΨAM), which is linear in Ψ.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from alliance_stats.numerics.mixed.parts import Shape, eliminate
 LEAST, MOST = 0.1, 30.0  # SDs of random effects as they enter y, in units of the residual SD
 
 
-def residual_variance(
-    A: np.ndarray, squares: np.ndarray, count: np.ndarray, scale: np.ndarray, n: int, total: float
-) -> float:
-    """σ² from r = ỹ'V⁻¹ỹ under the working scale, jointly with the moments of the finest level."""
-    M, _ = eliminate(A, np.diag(scale))
+def residual_variance(A: np.ndarray, squares: np.ndarray, count: np.ndarray, n: int, total: float) -> float:
+    """σ² from r = ỹ'V⁻¹ỹ under the working Ψ, jointly with the moments of the finest level."""
+    M, _ = eliminate(A, np.eye(A.shape[1]))
     MA = M @ A
     own = np.einsum("g,gab->ab", count, A - A @ MA)
     kept = np.r_[n - float(count @ np.trace(MA, axis1=1, axis2=2)), own.ravel()]
@@ -26,15 +24,13 @@ def residual_variance(
     return float(np.clip(found, 0.01 * total / n, total / n))
 
 
-def moment_factor(
-    A: np.ndarray, squares: np.ndarray, count: np.ndarray, scale: np.ndarray, sigma2: float, shape: Shape
-) -> np.ndarray:
+def moment_factor(A: np.ndarray, squares: np.ndarray, count: np.ndarray, sigma2: float, shape: Shape) -> np.ndarray:
     """Λ of a level, with every random effect kept off zero."""
-    M, _ = eliminate(A, np.diag(scale))
+    M, _ = eliminate(A, np.eye(A.shape[1]))
     MA = M @ A
     right = (M @ squares @ M).sum(axis=0) / sigma2 - np.einsum("g,gab->ab", count, MA @ M)
     psi = np.linalg.lstsq(_quadratic(MA, count), right.ravel())[0].reshape(right.shape)
-    return np.asarray(_factor(psi / np.outer(scale, scale), shape) * scale[:, None])
+    return _factor(psi, shape)
 
 
 def _quadratic(MA: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -13,19 +13,17 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
+from alliance_stats.numerics.mixed.coordinates import Basis, basis, scale_of, turn_of, turned, units_of
 from alliance_stats.numerics.mixed.grouped import Family, family, products, sums
 from alliance_stats.numerics.mixed.leaves import Cells, Gone, Groups, gathered
 from alliance_stats.numerics.mixed.parts import (
-    Basis,
     Ending,
     Evaluation,
     Level,
     Shape,
-    basis,
     diagonal_elements,
     elements,
     factors,
-    sizes_of_theta,
     solve_root,
 )
 from alliance_stats.numerics.mixed.starting import moment_factor, residual_variance
@@ -36,7 +34,8 @@ class Tree:
     """Cross-products of a nested design.
 
     ``finest`` are the groups (or cells of groups) of the first level; ``B`` (groups of the second level, t, t) the
-    cross-products of T; ``above[l]`` says which groups of level l + 2 share a parent.
+    cross-products of T; ``above[l]`` says which groups of level l + 2 share a parent. ``turns`` are the R of all levels:
+    inside, their effects are Rb.
     """
 
     n: int
@@ -44,7 +43,7 @@ class Tree:
     finest: Groups | Cells
     B: np.ndarray
     above: tuple[Family, ...]
-    squares: tuple[np.ndarray, ...]
+    turns: tuple[np.ndarray, ...]
     basis: Basis
     log_weights: float
 
@@ -56,32 +55,38 @@ class Tree:
     @property
     def scale(self) -> np.ndarray:
         """The size of θ at which a random effect varies as much as the residual."""
-        return sizes_of_theta(self.squares, self.shapes, self.n)
+        return scale_of(self.turns, self.shapes)
+
+    @property
+    def units(self) -> np.ndarray:
+        """The matrix (k, k) that makes θ from coordinates in which the search is at ease."""
+        return units_of(self.turns, self.shapes)
 
     def evaluate(
         self, theta: np.ndarray, *, reml: bool = True, sigma2: float | None = None, gradient: bool = True
     ) -> Evaluation:
         """The criterion at θ, with its gradient."""
-        Ls, ending = factors(theta, self.shapes), Ending(self.n, self.basis, self.log_weights, reml, sigma2)
+        Ls = [R @ L for R, L in zip(self.turns, factors(theta, self.shapes), strict=True)]
+        ending = Ending(self.n, self.basis, self.log_weights, reml, sigma2)
         H, gone = _forward(self, lambda level, _: Ls[level])
         root = solve_root(H)
         value, s2 = ending.value(root, sum(each.log_det for _, each in gone))
-        slope = _backward(gone, ending.adjoint(root, s2), self.shapes) if gradient else np.empty(0)
-        return ending.evaluation(root, value, s2, slope)
+        if not gradient:
+            return ending.evaluation(root, value, s2, np.empty(0))
+        slopes = [R.T @ S for R, S in zip(self.turns, _backward(gone, ending.adjoint(root, s2)), strict=True)]
+        return ending.evaluation(root, value, s2, elements(slopes, self.shapes))
 
     def start(self) -> np.ndarray:
         """θ by the method of moments, level by level."""
-        scale, found = self.scale[self.diagonal], []
-        ends = np.cumsum([q for q, _, _ in self.shapes])
-        sigma2 = residual_variance(*self.finest.squares(), scale[: ends[0]], self.n, float(self.B[:, -1, -1].sum()))
+        found: list[np.ndarray] = []
+        sigma2 = residual_variance(*self.finest.squares(), self.n, float(self.B[:, -1, -1].sum()))
 
         def pick(level: int, groups: Groups | Cells) -> np.ndarray:
-            own = scale[ends[level] - self.shapes[level][0] : ends[level]]
-            found.append(moment_factor(*groups.squares(), own, sigma2, self.shapes[level]))
+            found.append(moment_factor(*groups.squares(), sigma2, self.shapes[level]))
             return found[-1]
 
         _forward(self, pick)
-        return elements(found, self.shapes)
+        return np.asarray(self.units @ elements(found, self.shapes))
 
 
 Eliminations = list[tuple[Groups | Cells, Gone]]
@@ -100,14 +105,14 @@ def _forward(tree: Tree, pick: Callable[[int, Groups | Cells], np.ndarray]) -> t
     return C[0], gone
 
 
-def _backward(gone: Eliminations, G: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:
-    """The gradient in θ, by the adjoint Γ from the root down."""
+def _backward(gone: Eliminations, G: np.ndarray) -> list[np.ndarray]:
+    """The derivatives in Λ of every level, by the adjoint Γ from the root down."""
     slopes, G = [], G[None]
     for groups, each in gone[::-1]:
         slopes.append(groups.slope(each, G))
         if isinstance(groups, Groups) and len(slopes) < len(gone):
             G = groups.adjoint(each, G)
-    return elements(slopes[::-1], shapes)
+    return slopes[::-1]
 
 
 def build_tree(levels: Sequence[Level], X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Tree:
@@ -115,39 +120,42 @@ def build_tree(levels: Sequence[Level], X: np.ndarray, y: np.ndarray, weights: n
     n, order = len(y), _order([level.codes for level in levels])
     root = None if weights is None else np.sqrt(weights)
     coordinates = basis(X, y, root)
-    Z, T = levels[0].Z, _columns(levels[1:], X, y, coordinates)
-    if root is not None:
-        Z, T = Z * root[:, None], T * root[:, None]
-    if order is not None:
-        Z, T = Z[order], T[order]
+    Zs = [level.Z if root is None else level.Z * root[:, None] for level in levels]
+    turns = [turn_of(Z, level.rows, level.columns) for Z, level in zip(Zs, levels, strict=True)]
+    T = _columns([turned(Z, R) for Z, R in zip(Zs[1:], turns[1:], strict=True)], X, y, coordinates, root)
+    Z, T = (Zs[0], T) if order is None else (Zs[0][order], T[order])
     codes = [level.codes if order is None else level.codes[order] for level in levels]
     firsts = [*map(_first_rows, codes), np.array([0])]
     above = [_family(fine, coarse, n) for fine, coarse in pairwise(firsts)]
-    rows, Z = family(firsts[0], n), np.ascontiguousarray(Z)
-    A = products(Z, Z, rows)
-    finest = gathered((A + A.transpose(0, 2, 1)) / 2, products(Z, T, rows), above[0])
-    B = products(T, T, family(firsts[1], n))
+    rows = family(firsts[0], n)
+    finest = _finest(np.ascontiguousarray(Z), turns[0], T, rows, above[0])
     shapes = tuple((level.q, level.rows, level.columns) for level in levels)
     lost = 0.0 if weights is None else float(np.log(weights).sum())
-    squares = np.split(np.r_[_trace(A), _trace(B)], np.cumsum([level.q for level in levels]))[:-1]
-    return Tree(n, shapes, finest, B, tuple(above[1:]), tuple(squares), coordinates, lost)
+    B = products(T, T, family(firsts[1], n))
+    return Tree(n, shapes, finest, B, tuple(above[1:]), tuple(turns), coordinates, lost)
 
 
-def _columns(above: Sequence[Level], X: np.ndarray, y: np.ndarray, coordinates: Basis) -> np.ndarray:
+def _finest(Z: np.ndarray, R: np.ndarray, T: np.ndarray, rows: Family, parents: Family) -> Groups | Cells:
+    """Groups are equal where their Z'Z are: in whole numbers, such as sessions, these are exact."""
+    Z_turned = turned(Z, R)
+    A = products(Z_turned, Z_turned, rows)
+    return gathered((A + A.transpose(0, 2, 1)) / 2, products(Z_turned, T, rows), parents, products(Z, Z, rows))
+
+
+def _columns(
+    above: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, coordinates: Basis, root: np.ndarray | None
+) -> np.ndarray:
     """T = [Z of the levels above, X̃, ỹ]."""
-    T = np.empty((len(y), sum(level.q for level in above) + X.shape[1] + 1))
+    T = np.empty((len(y), sum(Z.shape[1] for Z in above) + X.shape[1] + 1))
     start = 0
-    for level in above:
-        T[:, start : start + level.q] = level.Z
-        start += level.q
+    for Z in above:
+        T[:, start : start + Z.shape[1]] = Z
+        start += Z.shape[1]
     T[:, start:-1] = X @ coordinates.turn
     T[:, -1] = y - X @ coordinates.origin
+    if root is not None:
+        T[:, start:] *= root[:, None]
     return T
-
-
-def _trace(stack: np.ndarray) -> np.ndarray:
-    """Sums of the diagonals of a stack."""
-    return np.asarray(np.einsum("gaa->a", stack))
 
 
 def _first_rows(codes: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,13 @@ class Triangles:
         return np.flatnonzero(np.concatenate(used))
 
     def regular(self, theta: np.ndarray) -> list[slice]:
-        """The blocks with a positive definite Ψ."""
-        pairs = zip(self.blocks, self.factors(theta), strict=True)
-        return [block for block, L in pairs if np.abs(np.diag(L)).min() > 1e-6]
+        """The blocks that are well described by Ψ: no zero pivots, or none that is small beside columns of zeros."""
+        found = []
+        for block, L in zip(self.blocks, self.factors(theta), strict=True):
+            pivots = np.abs(np.diag(L))[L.any(axis=0)]
+            if len(pivots) and pivots.min() > (1e-6 if len(pivots) == len(L) else 10 * TINY):
+                found.append(block)
+        return found
 
     def smallest(self, theta: np.ndarray) -> float:
         """The smallest standard deviation, in any direction of the random effects, that is not zero."""
@@ -46,9 +50,15 @@ class Triangles:
         limit = self.smallest(theta) * (1 + 1e-9)
         return self._changed(theta, lambda L: _without_direction(L, limit))
 
-    def canonical(self, theta: np.ndarray) -> np.ndarray:
+    def canonical(self, theta: np.ndarray, least: float = TINY) -> np.ndarray:
         """θ without the random effects that hardly vary given those before them."""
-        return self._changed(theta, lambda L: semidefinite_root(L @ L.T, TINY, drop=True))
+        return self._changed(theta, lambda L: semidefinite_root(L @ L.T, least, drop=True))
+
+    def other_view(self, theta: np.ndarray, least: float) -> np.ndarray:
+        """θ without small pivots beside columns of zeros, where a direction that lowers the criterion may be hidden."""
+        return self._changed(
+            theta, lambda L: L if L.any(axis=0).all() else semidefinite_root(L @ L.T, least, drop=True)
+        )
 
     def positive(self, theta: np.ndarray) -> np.ndarray:
         """The signs, one for every element, that make the diagonals positive."""
@@ -110,10 +120,27 @@ def _without_direction(L: np.ndarray, limit: float) -> np.ndarray:
 
 
 def covariance_slope(L: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """S with ∂f = ⟨S, ∂Ψ⟩ from the lower triangle of 2SΛ, for a regular Λ."""
-    W = np.tril(L.T @ slope) / 2
-    half = np.linalg.inv(L)
-    return np.asarray(half.T @ (W + np.tril(W, -1).T) @ half)
+    """S with ∂f = ⟨S, ∂Ψ⟩ from the lower triangle of 2SΛ.
+
+    Where Λ has columns of zeros, Ψ is known from its rows and columns with a pivot; S is zero in the others.
+    """
+    used, S = np.flatnonzero(np.diag(L)), np.zeros_like(L)
+    for k, own in _dependent(L):
+        S[k, own] = S[own, k] = slope[k, own] / 2 @ np.linalg.inv(L[np.ix_(own, own)])
+    rest = L.copy()
+    rest[used] = 0.0
+    at = np.ix_(used, used)
+    half = np.linalg.inv(L[at])
+    W = np.tril(L[at].T @ np.tril((slope - 2 * S @ rest)[at])) / 2
+    S[at] = half.T @ (W + np.tril(W, -1).T) @ half
+    return S
+
+
+def _dependent(L: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows without a pivot, and the pivots above each."""
+    used = np.flatnonzero(np.diag(L))
+    for k in np.setdiff1d(np.arange(len(L)), used):
+        yield int(k), used[used < k]
 
 
 def column_curvature(S: np.ndarray) -> np.ndarray:
@@ -124,5 +151,9 @@ def column_curvature(S: np.ndarray) -> np.ndarray:
 
 def moved(L: np.ndarray, change: np.ndarray) -> np.ndarray:
     """The factor of ΛΛ' + ∂ΛΛ' + Λ∂Λ', or of what is left of it when its negative eigenvalues are cut off."""
-    value, vector = np.linalg.eigh(L @ L.T + change @ L.T + L @ change.T)
-    return semidefinite_root((vector * np.maximum(value, 0.0)) @ vector.T, 1e-7)
+    psi, used, found = L @ L.T + change @ L.T + L @ change.T, np.flatnonzero(np.diag(L)), np.zeros_like(L)
+    value, vector = np.linalg.eigh(psi[np.ix_(used, used)])
+    found[np.ix_(used, used)] = semidefinite_root((vector * np.maximum(value, 0.0)) @ vector.T, 1e-7)
+    for k, own in _dependent(L):
+        found[k, own] = np.linalg.lstsq(found[np.ix_(own, own)], psi[own, k])[0]
+    return found
