@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,11 @@ def read_formula(text: str) -> Formula:
     >>> read_formula("pain ~ alliance * arm + I(week^2)").columns
     ('pain', 'alliance', 'arm', 'week')
     """
+    return _read(text) if isinstance(text, str) else _read.__wrapped__(text)
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> Formula:
     outcome, right = checked_sides(text)
     factors = list(_factors(_parse(right, text)))
     variables = tuple(dict.fromkeys(name for factor in factors for name in _variables(factor, text)))
@@ -97,6 +102,11 @@ def read_formula(text: str) -> Formula:
 
 def build_design(formula: Formula, frame: pd.DataFrame) -> tuple[Design, np.ndarray, np.ndarray]:
     """Design, matrix X of shape (rows, terms) and response y of shape (rows,) from complete rows."""
+    return *design_matrix(formula, frame), response(formula, frame)
+
+
+def design_matrix(formula: Formula, frame: pd.DataFrame) -> tuple[Design, np.ndarray]:
+    """Design and matrix X of shape (rows, terms) of the right-hand side from complete rows."""
     from formulaic import Formula as Formulaic
 
     levels = {name: _levels(frame[name]) for name in formula.variables if is_factor(frame[name])}
@@ -107,7 +117,7 @@ def build_design(formula: Formula, frame: pd.DataFrame) -> tuple[Design, np.ndar
     options: dict[str, Any] = {"na_action": "ignore", "output": "pandas", "context": dict(CONTEXT)}
     matrix = _evaluated(lambda: make(plain, **options), formula)
     design = Design(formula, matrix.model_spec, levels)
-    return design, _finite(matrix, formula), response(formula, frame)
+    return design, _finite(matrix, formula)
 
 
 def response(formula: Formula, frame: pd.DataFrame) -> np.ndarray:
@@ -122,6 +132,8 @@ def response(formula: Formula, frame: pd.DataFrame) -> np.ndarray:
                 "(for true and false: 1 and 0)"
             )
     plain = pd.DataFrame({name: _number(frame[name]) for name in names}, index=frame.index)
+    if formula.response.strip("`") in names:
+        return _finite(plain, formula)[:, 0]
     options: dict[str, Any] = {"na_action": "ignore", "output": "pandas", "context": dict(CONTEXT)}
     make = Formulaic(f"0 + {formula.response}").get_model_matrix
     matrix = _evaluated(lambda: make(plain, **options), formula)

@@ -127,11 +127,9 @@ def tidy_frame(**columns: Any) -> pd.DataFrame:
     >>> list(tidy_frame(term=["a"], estimate=[1.0]).columns) == list(TIDY)
     True
     """
-    n = len(columns["term"])
+    n, index = len(columns["term"]), pd.RangeIndex(len(columns["term"]))
     full = {name: columns.get(name, "" if name in TEXT else np.nan) for name in TIDY}
-    frame = pd.DataFrame({name: _filled(value, n) for name, value in full.items()})
-    kinds: dict[str, Any] = {name: ("str" if name in TEXT else float) for name in TIDY}
-    return frame.astype(kinds)
+    return pd.DataFrame({name: _filled(name, value, n) for name, value in full.items()}, index=index)
 
 
 def glance_frame(counts: dict[str, int], **values: Any) -> pd.DataFrame:
@@ -174,8 +172,9 @@ def headline(result: Result) -> str:
     return f"{type(result.model).__name__}: {formula}" if formula else type(result.model).__name__
 
 
-def _filled(value: Any, n: int) -> Any:
-    return [value] * n if np.isscalar(value) or value is None else list(value)
+def _filled(name: str, value: Any, n: int) -> Any:
+    values = [value] * n if np.isscalar(value) or value is None else list(value)
+    return pd.array(values, dtype=pd.StringDtype(na_value=np.nan)) if name in TEXT else np.asarray(values, dtype=float)
 
 
 def _shown(estimates: pd.DataFrame) -> pd.DataFrame:

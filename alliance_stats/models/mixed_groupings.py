@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, FormulaError, require_columns
-from alliance_stats.formula import Design, Formula, build_design, read_formula
+from alliance_stats.formula import Design, Formula, design_matrix, read_formula
 from alliance_stats.models.frames import analysis_frame
 from alliance_stats.numerics.least_squares import independent_columns
 from alliance_stats.numerics.mixed.effects import are_nested
@@ -89,7 +89,7 @@ def _needed(data: pd.DataFrame, formula: Formula, terms: Sequence[RandomTerm], c
     frame, _ = analysis_frame(data.set_axis(range(len(data)), axis=0), columns, (), formula.text)
     needed = np.zeros(len(data), dtype=bool)
     for term in terms:
-        _, Z, _ = build_design(effects_formula(formula.response, term), frame)
+        _, Z = design_matrix(effects_formula(formula.response, term), frame)
         used = Z.any(axis=1)
         needed[frame.index] |= used
         needed |= used.all()
@@ -121,7 +121,7 @@ def build_groupings(frame: pd.DataFrame, response: str, terms: Sequence[RandomTe
 
 
 def _columns(frame: pd.DataFrame, response: str, term: RandomTerm) -> tuple[Design, np.ndarray]:
-    design, Z, _ = build_design(effects_formula(response, term), frame)
+    design, Z = design_matrix(effects_formula(response, term), frame)
     if not Z.shape[1]:
         raise FormulaError(f"{term} has no effect; write (1 | {term.group}) for an intercept")
     if term.apart and Z.shape[1] > 1:

@@ -421,10 +421,10 @@ def test_covariance_slope_beside_columns_of_zeros() -> None:
 
 
 def test_a_step_in_psi() -> None:
-    """The factor moves with Ψ to first order, and stays a factor where Ψ would not be a covariance."""
+    """The factor moves with Ψ to first order, and leaves a tenth of a variance that would fall to zero or below."""
     rng = np.random.default_rng(3)
     for L in (np.tril(rng.normal(size=(3, 3))), np.array([[0.0, 0, 0], [0, 2, 0], [0, 1, 0]])):
         change = np.tril(rng.normal(size=(3, 3))) * L.any(axis=0)
         near, straight = moved(L, 1e-6 * change), L + 1e-6 * change
         assert np.allclose(near @ near.T, straight @ straight.T, atol=1e-10)
-    assert np.allclose(moved(np.eye(2), np.diag([-5.0, 0.0])), np.diag([0.0, 1.0]))
+    assert np.allclose(moved(np.eye(2), np.diag([-5.0, 0.0])), np.diag([np.sqrt(0.1), 1.0]))

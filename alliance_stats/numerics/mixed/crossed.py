@@ -32,6 +32,7 @@ from alliance_stats.numerics.mixed.parts import (
     solve_root,
 )
 from alliance_stats.numerics.mixed.starting import moment_factor, residual_variance
+from alliance_stats.numerics.threads import blas_threads
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Crossed:
         self, theta: np.ndarray, *, reml: bool = True, sigma2: float | None = None, gradient: bool = True
     ) -> Evaluation:
         """The criterion at θ, with its gradient."""
+        with blas_threads(len(self.C)):
+            return self._evaluate(theta, reml=reml, sigma2=sigma2, gradient=gradient)
+
+    def _evaluate(self, theta: np.ndarray, *, reml: bool, sigma2: float | None, gradient: bool) -> Evaluation:
         Ls = [R @ L for R, L in zip(self.turns, factors(theta, self.shapes), strict=True)]
         ending = Ending(self.n, self.basis, self.log_weights, reml, sigma2)
         first = self._eliminate_first(Ls[0])
@@ -168,7 +173,7 @@ def _eliminate_rest(first: First, Ls: Sequence[np.ndarray], sizes: Sequence[int]
     transposed = [L.T for L in Ls]
     V = _left(transposed, CL, sizes)
     V.flat[:: len(V) + 1] += 1
-    factor, failed = lapack.dpotrf(V.T, lower=1, overwrite_a=1, clean=0)
+    factor, failed = lapack.dpotrf(V.T, lower=1, overwrite_a=1, clean=1)
     if failed:
         raise np.linalg.LinAlgError("I + Λ'CΛ is not positive definite in double precision")
     solved, _ = lapack.dpotrs(factor, _left(transposed, first.K, sizes), lower=1)
@@ -176,11 +181,11 @@ def _eliminate_rest(first: First, Ls: Sequence[np.ndarray], sizes: Sequence[int]
 
 
 def _inverse(factor: np.ndarray) -> np.ndarray:
-    """V⁻¹ from its lower Cholesky factor, which is overwritten."""
-    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    lower = np.tril(inverse)
-    lower += np.tril(inverse, -1).T
-    return np.asarray(lower)
+    """V⁻¹ from its lower Cholesky factor (zeros above the diagonal), which is overwritten."""
+    lower, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    inverse = np.asarray(lower + lower.T)
+    inverse.flat[:: len(inverse) + 1] /= 2
+    return inverse
 
 
 def _scaled(matrix: np.ndarray, Ls: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:

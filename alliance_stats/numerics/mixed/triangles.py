@@ -9,6 +9,7 @@ import numpy as np
 
 ZERO = 1e-9  # a singular value of Λ below this is zero
 TINY = 1e-3  # a pivot below this may as well be zero
+FALL = 0.1  # part of a variance that a step leaves at least: one that falls to zero at once has to be found again
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,13 @@ def column_curvature(S: np.ndarray) -> np.ndarray:
 
 
 def moved(L: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The factor of ΛΛ' + ∂ΛΛ' + Λ∂Λ', or of what is left of it when its negative eigenvalues are cut off."""
+    """The factor of ΛΛ' + ∂ΛΛ' + Λ∂Λ', in which no variance is allowed to fall below ``FALL`` of what it was."""
     psi, used, found = L @ L.T + change @ L.T + L @ change.T, np.flatnonzero(np.diag(L)), np.zeros_like(L)
-    value, vector = np.linalg.eigh(psi[np.ix_(used, used)])
-    found[np.ix_(used, used)] = semidefinite_root((vector * np.maximum(value, 0.0)) @ vector.T, 1e-7)
+    own = L[np.ix_(used, used)]
+    relative = np.linalg.solve(own, np.linalg.solve(own, psi[np.ix_(used, used)]).T)
+    value, vector = np.linalg.eigh((relative + relative.T) / 2)
+    root = own @ vector * np.sqrt(np.maximum(value, FALL))
+    found[np.ix_(used, used)] = semidefinite_root(root @ root.T, 1e-7)
     for k, own in _dependent(L):
         found[k, own] = np.linalg.lstsq(found[np.ix_(own, own)], psi[own, k])[0]
     return found
