@@ -10,6 +10,7 @@ from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.compare import compare
 from alliance_stats.inference.confounding import sensitivity
 from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority, wald_test
+from alliance_stats.inference.displays import contextual_effect, residuals, standardised_random_effects, within_between
 from alliance_stats.inference.effect_sizes import cohens_d, standardised_effects
 from alliance_stats.inference.groups import caseload, dependability, icc, random_effects
 from alliance_stats.inference.importance import relative_importance
@@ -35,8 +36,9 @@ __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
     "FormulaError", "Lag", "Lead", "LinearModel", "MixedModel", "Option", "Result", "Run", "Study",
     "SummaryStatistics", "Target", "TargetError", "Variable", "anova", "below_maximum", "bootstrap", "caseload",
-    "cohens_d", "compare", "contrast", "curve", "dependability", "describe", "figures", "icc", "johnson_neyman",
-    "leave_one_out", "load_synthetic", "marginal_means", "non_inferiority", "predict", "profile", "random_effects",
-    "read_table", "refit", "relative_importance", "rounded", "save_figure", "sensitivity", "simple_slopes",
-    "simulate", "slope_curve", "standardised_effects", "studies", "wald_test",
+    "cohens_d", "compare", "contextual_effect", "contrast", "curve", "dependability", "describe", "figures", "icc",
+    "johnson_neyman", "leave_one_out", "load_synthetic", "marginal_means", "non_inferiority", "predict", "profile",
+    "random_effects", "read_table", "refit", "relative_importance", "residuals", "rounded", "save_figure",
+    "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "standardised_random_effects",
+    "studies", "wald_test", "within_between",
 ]  # fmt: skip
