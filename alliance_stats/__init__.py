@@ -17,7 +17,17 @@ from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.predict import predict, simulate
 from alliance_stats.inference.profile import profile
 from alliance_stats.inference.refit import leave_one_out, refit
+from alliance_stats.inference.reliability import item_answers, multilevel_reliability
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes, slope_curve
+from alliance_stats.instruments.agreement import rater_agreement
+from alliance_stats.instruments.change import change_summary, clinical_cutoff, reliable_change
+from alliance_stats.instruments.item_statistics import item_statistics
+from alliance_stats.instruments.registry import INSTRUMENTS as instruments  # noqa: N811  a mapping, named as users name it
+from alliance_stats.instruments.registry import instrument
+from alliance_stats.instruments.reliability import alpha, omega
+from alliance_stats.instruments.responders import responders
+from alliance_stats.instruments.scoring import keyed_items, score
+from alliance_stats.instruments.shares import floor_ceiling
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mixed import MixedModel
 from alliance_stats.models.summary import SummaryStatistics
@@ -35,10 +45,12 @@ __version__ = "0.1.0"
 __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
     "FormulaError", "Lag", "Lead", "LinearModel", "MixedModel", "Option", "Result", "Run", "Study",
-    "SummaryStatistics", "Target", "TargetError", "Variable", "anova", "below_maximum", "bootstrap", "caseload",
-    "cohens_d", "compare", "contextual_effect", "contrast", "curve", "dependability", "describe", "figures", "icc",
-    "johnson_neyman", "leave_one_out", "load_synthetic", "marginal_means", "non_inferiority", "predict", "profile",
-    "random_effects", "read_table", "refit", "relative_importance", "residuals", "rounded", "save_figure",
-    "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects", "standardised_random_effects",
-    "studies", "wald_test", "within_between",
+    "SummaryStatistics", "Target", "TargetError", "Variable", "alpha", "anova", "below_maximum", "bootstrap",
+    "caseload", "change_summary", "clinical_cutoff", "cohens_d", "compare", "contextual_effect", "contrast", "curve",
+    "dependability", "describe", "figures", "floor_ceiling", "icc", "instrument", "instruments", "item_answers",
+    "item_statistics", "johnson_neyman", "keyed_items", "leave_one_out", "load_synthetic", "marginal_means",
+    "multilevel_reliability", "non_inferiority", "omega", "predict", "profile", "random_effects", "rater_agreement",
+    "read_table", "refit", "relative_importance", "reliable_change", "residuals", "responders", "rounded",
+    "save_figure", "score", "sensitivity", "simple_slopes", "simulate", "slope_curve", "standardised_effects",
+    "standardised_random_effects", "studies", "wald_test", "within_between",
 ]  # fmt: skip

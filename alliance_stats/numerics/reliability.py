@@ -34,7 +34,7 @@ def feldt_interval(alpha: float, n: int, k: int, level: float) -> tuple[float, f
     """1 − (1 − α)F, with n − 1 and (n − 1)(k − 1) degrees of freedom (Feldt 1965, doi 10.1007/BF02289499).
 
     >>> print(np.round(feldt_interval(0.8, 100, 12, 0.95), 3))
-    [0.738 0.852]
+    [0.737 0.853]
     """
     tail, df1, df2 = (1 - level) / 2, n - 1, (n - 1) * (k - 1)
     high, low = (special.fdtri(df1, df2, p) for p in (tail, 1 - tail))
@@ -154,7 +154,7 @@ def _start(R: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(R)
     axis = vectors[:, -1] * (1 if vectors[:, -1].sum() >= 0 else -1)
     loadings = np.clip(0.9 * axis * np.sqrt(values[-1]), -0.95, 0.95)
-    return np.r_[loadings, 1 - loadings**2]
+    return np.asarray(np.r_[loadings, 1 - loadings**2])
 
 
 def _score(R: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -241,7 +241,7 @@ def _random_raters(B: float, J: float, E: float, n: int, k: int, level: float) -
     tail = (1 + level) / 2
     up, down = special.fdtri(n - 1, df, tail), special.fdtri(df, n - 1, tail)
     rest = k * J + (k * n - k - n) * E
-    return n * (B - up * E) / (up * rest + n * B), n * (down * B - E) / (rest + n * down * B), icc
+    return float(n * (B - up * E) / (up * rest + n * B)), float(n * (down * B - E) / (rest + n * down * B)), float(icc)
 
 
 def _f_limits(F: float, df1: float, df2: float, level: float) -> tuple[float, float]:
@@ -256,5 +256,11 @@ def _single(F: float, k: int) -> float:
 
 def _averaged(one: Agreement, k: int) -> Agreement:
     """The mean of k raters (Spearman–Brown)."""
-    icc, low, high = (float(k * r / (1 + (k - 1) * r)) for r in (one.icc, one.low, one.high))
+    icc, low, high = (_stepped_up(r, k) for r in (one.icc, one.low, one.high))
     return Agreement(icc, one.F, one.df1, one.df2, low, high, one.sem / k**0.5)
+
+
+def _stepped_up(r: float, k: int) -> float:
+    """k·r / (1 + (k − 1)·r), which has no lower bound: minus infinity at r = −1/(k − 1), the least that k raters allow."""
+    below = 1 + (k - 1) * r
+    return -np.inf if below <= 0 else float(k * r / below)
