@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from alliance_stats.data.imported import times
 from alliance_stats.errors import DataError
 
 # Compared in small letters. Codes such as 999 are not here: only the study knows them, and its ranges find them.
-MISSING_WORDS = frozenset({"", ".", "na", "n/a", "n.a.", "n.a", "nan", "null", "<na>", "#n/a", "#null!"})
+_WORDS = {"", ".", "na", "n/a", "n.a.", "n.a", "nan", "null", "<na>"}
+# What a spreadsheet shows where a formula has no result.
+_FAILED_FORMULAS = {"#n/a", "#null!", "#div/0!", "#num!", "#value!", "#ref!", "#name?"}
+MISSING_WORDS = frozenset(_WORDS | _FAILED_FORMULAS)
 
 POINT_NUMBER = r"(?:[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|Inf|INF))"
 COMMA_NUMBER = POINT_NUMBER.replace(r"\.", ",")
+EXACT = 2.0**53  # below this a double holds every whole number
 # Numbers that would not come back as they were written: 007 as 7, a long card number rounded.
 _CODE = r"(?:[+-]?(?:0[0-9]+|[0-9]{16,}))"
 
@@ -28,7 +34,21 @@ def typed_columns(frame: pd.DataFrame, decimal: str | None) -> tuple[pd.DataFram
     for name, text in texts.items():
         columns[name] = _numbers(text, mark)
         notes += _missing_note(name, frame[name], text) + _code_note(name, columns[name], mark)
-    return pd.DataFrame(columns), notes
+        columns[name], stray = _without_stray_spaces(name, columns[name])
+        notes += stray
+    return pd.DataFrame(columns, index=frame.index), notes
+
+
+def whole_numbers(column: pd.Series) -> pd.Series:
+    """The numbers as int64 where all are whole and none is missing, otherwise as float64.
+
+    What a column holds decides, not how a format keeps it, so that every format gives the same frame.
+    """
+    if column.dtype == np.dtype("int64"):
+        return column
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    whole = bool(((np.floor(values) == values) & (np.abs(values) < EXACT)).all())
+    return pd.Series(values, index=column.index, name=column.name, dtype="int64" if whole else "float64")
 
 
 def _without_missing_words(cells: pd.Series) -> pd.Series:
@@ -36,7 +56,7 @@ def _without_missing_words(cells: pd.Series) -> pd.Series:
 
 
 def _numbers(text: pd.Series, mark: str) -> pd.Series:
-    """The column as int64 or float64 where every observed value is a number, otherwise as it was."""
+    """The column as numbers where every observed value is one, otherwise as it was."""
     observed = text.dropna().str.strip()
     if observed.empty:
         return text.astype("float64")
@@ -44,8 +64,7 @@ def _numbers(text: pd.Series, mark: str) -> pd.Series:
         return text
     # Python's own conversion gives back the very double that was written; a faster one may miss by a bit.
     as_written = observed.str.replace(mark, ".", regex=False).astype(object)
-    whole = len(observed) == len(text) and observed.str.fullmatch("[+-]?[0-9]+").all()
-    return as_written.astype("int64" if whole else "float64").reindex(text.index)
+    return whole_numbers(as_written.astype("float64").reindex(text.index))
 
 
 def _number(mark: str) -> str:
@@ -56,12 +75,19 @@ def _missing_note(name: str, cells: pd.Series, text: pd.Series) -> list[str]:
     words = cells[text.isna()].str.strip().value_counts(sort=False).sort_index()
     if words.empty:
         return []
-    counted = [f"{repr(word) if word else 'empty'} ({count} {_times(count)})" for word, count in words.items()]
+    counted = [f"{repr(word) if word else 'empty'} ({times(count)})" for word, count in words.items()]
     return [f"Column {name!r}: read as missing: {', '.join(counted)}."]
 
 
-def _times(count: int) -> str:
-    return "time" if count == 1 else "times"
+def _without_stray_spaces(name: str, column: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Text without spaces around it, which would make two patients of one, or two arms."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column, []
+    stripped = column.str.strip()
+    count = int((stripped != column)[column.notna()].sum())
+    if not count:
+        return column, []
+    return stripped, [f"Column {name!r}: stray spaces taken off {count} value{'s' * (count > 1)}."]
 
 
 def _code_note(name: str, column: pd.Series, mark: str) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from alliance_stats.data.code_meanings import categories, missing_counts, value_labels
 from alliance_stats.data.parsing import without_point
 from alliance_stats.data.variables import Variable, bounds_in_words, check_declarations
 from alliance_stats.errors import DataError
@@ -18,6 +19,9 @@ _PROFILES = "https://datapackage.org/profiles/2.0"
 
 def codebook(variables: Sequence[Variable], frame: pd.DataFrame | None = None) -> str:
     """A markdown table of the variables, with the number of missing values where a frame is given.
+
+    The column "values" also says what codes mean (declared in `labels`, or read from an SPSS or Stata file), and the
+    column "missing" how many values had which missing code.
 
     Parameters
     ----------
@@ -50,7 +54,7 @@ def codebook(variables: Sequence[Variable], frame: pd.DataFrame | None = None) -
     for variable in variables:
         count = [] if frame is None else [_missing(frame, variable)]
         key = "key" if variable.key else ""
-        rows.append([variable.name, _meaning(variable), variable.unit, _allowed(variable), key, *count])
+        rows.append([variable.name, _meaning(variable), variable.unit, _values(variable, frame), key, *count])
     return _markdown(rows)
 
 
@@ -78,12 +82,28 @@ def _allowed(variable: Variable) -> str:
     return f"{whole}{', ' * bool(whole)}{bounds_in_words(*variable.range)}"
 
 
+def _values(variable: Variable, frame: pd.DataFrame | None) -> str:
+    labels = value_labels(variable, frame)
+    coded = ", ".join(f"{code} = {text}" for code, text in labels.items() if code not in variable.missing_codes)
+    return "; ".join(filter(None, [_allowed(variable), coded]))
+
+
 def _missing(frame: pd.DataFrame, variable: Variable) -> str:
     if variable.name in frame.columns:
-        return str(int(frame[variable.name].isna().sum()))
+        return _count(int(frame[variable.name].isna().sum()), missing_counts(variable, frame))
     if variable.optional:
         return "absent"
     raise DataError(f"codebook: the frame has no column {variable.name!r}; check the frame against its variables")
+
+
+def _count(missing: int, by_code: Mapping[str, int]) -> str:
+    coded = sum(by_code.values())
+    if not coded:
+        return str(missing)
+    parts = [f"{name}: {count}" for name, count in by_code.items()] + [f"no code: {missing - coded}"] * (
+        missing > coded
+    )
+    return f"{missing} ({', '.join(parts)})"
 
 
 def datapackage(
@@ -129,7 +149,9 @@ def datapackage(
 
     Notes
     -----
-    An identifier is described as a string, which holds for numbers too.
+    An identifier is described as a string, which holds for numbers too. Levels are `categories`; so are the codes of
+    a whole-number variable with `labels` and a finite range. The labels of other numbers stand in the property
+    "valueLabels", and missing codes, which the file shows as empty cells, in "missingCodes".
     Source: Data Package standard 2.0, https://datapackage.org/standard/data-package/.
 
     Examples
@@ -187,6 +209,7 @@ def _field(variable: Variable) -> dict[str, Any]:
     }
     if variable.unit:
         field["unit"] = variable.unit
+    field |= categories(variable)
     field["constraints"] = _constraints(variable)
     return field
 

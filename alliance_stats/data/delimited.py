@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from alliance_stats.data.cells import typed_columns
+from alliance_stats.data.imported import Imported, Options
 from alliance_stats.data.names import plain_names
 from alliance_stats.errors import DataError
 
@@ -18,18 +19,18 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SNIFFED_RECORDS = 100
 
 
-def read_csv(path: Path, encoding: str | None, decimal: str | None) -> tuple[pd.DataFrame, list[str]]:
+def read_csv(path: Path, options: Options) -> Imported:
     """Table and notes from a file whose fields are separated by commas, semicolons or tabs."""
-    return _read(path, encoding, decimal, delimiters=",;\t")
+    return _read(path, options, delimiters=",;\t")
 
 
-def read_tsv(path: Path, encoding: str | None, decimal: str | None) -> tuple[pd.DataFrame, list[str]]:
+def read_tsv(path: Path, options: Options) -> Imported:
     """Table and notes from a file whose fields are separated by tabs."""
-    return _read(path, encoding, decimal, delimiters="\t")
+    return _read(path, options, delimiters="\t")
 
 
-def _read(path: Path, encoding: str | None, decimal: str | None, delimiters: str) -> tuple[pd.DataFrame, list[str]]:
-    text = _decode(path.read_bytes(), encoding)
+def _read(path: Path, options: Options, delimiters: str) -> Imported:
+    text = _decode(path.read_bytes(), options.encoding)
     if not text.strip():
         raise DataError("no rows: the file is empty")
     header, *rows = _records(text, _delimiter(text, delimiters))
@@ -38,8 +39,8 @@ def _read(path: Path, encoding: str | None, decimal: str | None, delimiters: str
     if not rows:
         raise DataError(f"no rows: the file holds only a header, {', '.join(map(repr, names))}")
     cells = pd.DataFrame(rows, columns=names, dtype="str")
-    frame, changes = typed_columns(cells, decimal)
-    return frame, notes + trailing + changes
+    frame, changes = typed_columns(cells, options.decimal)
+    return Imported(frame, (*notes, *trailing, *changes))
 
 
 def _decode(content: bytes, encoding: str | None) -> str:
@@ -59,10 +60,25 @@ def _decode(content: bytes, encoding: str | None) -> str:
 def _binary(content: bytes) -> DataError:
     if content.startswith(_UTF16_MARKS):
         return DataError('the file begins with a UTF-16 byte-order mark; pass encoding="utf-16"')
+    encoding = _unmarked_utf16(content)
+    if encoding:
+        return DataError(f'UTF-16 text without a byte-order mark; pass encoding="{encoding}"')
     return DataError(
         f"binary content (a NUL byte at position {content.index(0)}): not a text table, whatever its suffix; "
         "export it as csv from the program that wrote it, or name the suffix that it really has"
     )
+
+
+def _unmarked_utf16(content: bytes) -> str:
+    """Latin letters in UTF-16 have a NUL for every second byte: behind the letter, or before it."""
+    start = content[:200]
+    pairs = len(start) // 2
+    if pairs < 4 or len(content) % 2:
+        return ""
+    behind, before = start[1::2].count(0), start[0::2].count(0)
+    if behind >= 0.8 * pairs and not before:
+        return "utf-16-le"
+    return "utf-16-be" if before >= 0.8 * pairs and not behind else ""
 
 
 def _wrong_encoding(content: bytes, encoding: str | None, error: UnicodeDecodeError) -> DataError:
@@ -115,4 +131,4 @@ def _without_empty_tail(rows: list[list[str]]) -> tuple[list[list[str]], list[st
     dropped = len(rows) - last
     if not dropped:
         return rows, []
-    return rows[:last], [f"Left out {dropped} wholly empty rows at the end of the file."]
+    return rows[:last], [f"Left out {dropped} wholly empty row{'s' * (dropped > 1)} at the end of the file."]

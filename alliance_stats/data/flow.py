@@ -8,13 +8,19 @@ from typing import Any
 
 import pandas as pd
 
+from alliance_stats.data.keys import require_unique
 from alliance_stats.errors import DataError, require_columns
 
 ALL = "all"
 
 
 def flow_frame(
-    data: pd.DataFrame, arm: str, waves: Mapping[str, Sequence[str]], *, start: str = "Randomised"
+    data: pd.DataFrame,
+    arm: str,
+    waves: Mapping[str, Sequence[str]],
+    *,
+    start: str = "Randomised",
+    patient: str | None = None,
 ) -> pd.DataFrame:
     """Numbers randomised and observed, by arm and wave.
 
@@ -23,8 +29,8 @@ def flow_frame(
     data : one row a patient.
     arm : column with the arm; every row needs one.
     waves : name of each wave and the columns that make it up, e.g. ``{"8 weeks": ["pain_8", "disability_8"]}``.
-
     start : name of the first stage.
+    patient : column with the patients, to check that each has one row.
 
     Returns
     -------
@@ -32,13 +38,14 @@ def flow_frame(
     wave has a row for each arm: n patients with every column of the wave observed, and as reason how many of the
     arm are without it. Waves are counted apart, so a patient who misses one and comes back counts again.
 
-    Raises DataError where a column is absent, a row has no arm, or a wave has no columns.
+    Raises DataError where a column is absent, a row has no arm, a wave has no columns, or a patient has several rows.
 
     >>> data = pd.DataFrame({"arm": ["exercise", "usual", "exercise"], "pain_8": [4.0, 5.0, None]})
     >>> flow_frame(data, "arm", {"8 weeks": ["pain_8"]}).to_numpy().tolist()[2:4]
     [['Randomised', 'usual', 1, ''], ['8 weeks', 'exercise', 1, '1 without 8-week outcome']]
     """
     _check(data, arm, waves, start)
+    require_unique(data, [patient] if patient else [], "flow_frame")
     arms = _arms(data[arm])
     rows: list[tuple[str, str, int, str]] = [(start, ALL, len(data), "")]
     rows += [(start, str(a), int((data[arm] == a).sum()), "") for a in arms]

@@ -9,16 +9,22 @@ from alliance_stats.errors import DataError, suggestion
 
 
 def plain_names(names: Iterable[object]) -> tuple[list[str], list[str]]:
-    """Names without stray spaces and byte-order mark, and a sentence for each column that had no name.
+    """Names without stray spaces and byte-order mark, and a sentence for each column whose name is another now.
 
     Raises DataError where two columns bear the same name.
     """
-    stripped = [str(name).strip().removeprefix("\ufeff").strip() for name in names]
+    given = [str(name) for name in names]
+    stripped = [name.strip().removeprefix("\ufeff").strip() for name in given]
     plain = [name or f"unnamed_{position}" for position, name in enumerate(stripped, start=1)]
     notes = [
         f"Column {position} has no name in the file and is called 'unnamed_{position}'."
         for position, name in enumerate(stripped, start=1)
         if not name
+    ]
+    notes += [
+        f"Column {new!r}: stray spaces or a byte-order mark taken off its name."
+        for old, new in zip(given, stripped, strict=True)
+        if new and new != old
     ]
     refuse_doubles(plain, "give each column of the file its own name")
     return plain, notes

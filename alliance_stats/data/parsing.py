@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from alliance_stats.data.cells import COMMA_NUMBER, POINT_NUMBER
+from alliance_stats.data.cells import COMMA_NUMBER, EXACT, POINT_NUMBER
 from alliance_stats.data.variables import Variable
-
-_EXACT = 2.0**53  # below this a double holds every whole number
 
 # A rule takes a column as it came and answers True for every value that keeps it.
 Rule = Callable[[pd.Series], pd.Series]
@@ -35,7 +33,7 @@ def without_point(column: pd.Series) -> pd.Series:
     if not pd.api.types.is_float_dtype(column):
         return column
     observed = as_numbers(column).dropna()
-    whole = (observed == np.floor(observed)) & (observed.abs() < _EXACT)
+    whole = (observed == np.floor(observed)) & (observed.abs() < EXACT)
     return column.astype("Int64") if whole.all() else column
 
 
@@ -100,7 +98,7 @@ def rules(variable: Variable) -> dict[str, Rule]:
 
 
 def _fits_int64(numbers: pd.Series) -> bool:
-    return bool(((numbers == np.floor(numbers)) & (numbers.abs() < _EXACT)).all())
+    return bool(((numbers == np.floor(numbers)) & (numbers.abs() < EXACT)).all())
 
 
 def _keeps(rule: Rule) -> Rule:

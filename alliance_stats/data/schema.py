@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from alliance_stats.data.declared_missing import without_missing_codes
 from alliance_stats.data.messages import ABSENT, DOUBLED, Violation, message
 from alliance_stats.data.names import refuse_doubles
 from alliance_stats.data.parsing import key_table, rules, typed
@@ -32,7 +33,8 @@ def check(frame: pd.DataFrame, variables: Sequence[Variable]) -> pd.DataFrame:
     DataFrame
         The same rows and columns. Levels are categorical (unordered, categories in the declared order);
         numbers float64, or int64 where `integer` is declared and none is missing; identifiers as they came, text
-        without stray spaces.
+        without stray spaces. Declared missing codes are missing values; they are counted in
+        ``attrs["notes"]`` and listed by `missing_codes`.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def check(frame: pd.DataFrame, variables: Sequence[Variable]) -> pd.DataFrame:
     """
     check_declarations(variables)
     refuse_doubles([str(name) for name in frame.columns], "rename them before checking")
+    frame = without_missing_codes(frame, variables)
     found = violations(frame, variables)
     if found:
         raise DataError(message(found, frame, variables))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from alliance_stats.errors import DataError
@@ -41,6 +41,10 @@ class Variable:
         Whether single values may be missing.
     identifier : bool
         Whether it names something, such as a therapist, without identifying the row.
+    labels : mapping, optional
+        What codes mean, for the codebook: ``{1: "never", 7: "always"}``; not every value needs a label.
+    missing_codes : mapping, optional
+        Codes that stand for no value and why there is none: ``{-9: "refused"}``. `check` makes them missing and counts them.
 
     Raises
     ------
@@ -67,9 +71,11 @@ class Variable:
     integer: bool = False
     missing: bool = True
     identifier: bool = False
+    labels: Mapping[int | float | str, str] = field(default_factory=dict, hash=False)
+    missing_codes: Mapping[int | float | str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        fault = _range_fault(self) or _levels_fault(self) or _identifier_fault(self)
+        fault = _range_fault(self) or _levels_fault(self) or _identifier_fault(self) or _codes_fault(self)
         if fault:
             raise DataError(f"variable {self.name!r}: {fault}")
 
@@ -115,6 +121,22 @@ def _identifier_fault(variable: Variable) -> str:
     if variable.identifier and (variable.levels is not None or variable.range is not None or variable.integer):
         return "identifier= keeps values as they come, so levels=, range= and integer= cannot be given too"
     return ""
+
+
+def _codes_fault(variable: Variable) -> str:
+    for name in ("labels", "missing_codes"):
+        codes = getattr(variable, name)
+        if not isinstance(codes, Mapping) or not all(isinstance(text, str) for text in codes.values()):
+            return f'{name}={codes!r} is not a mapping from codes to texts; give {name}={{1: "never"}}'
+        if variable.kind == "number" and any(isinstance(code, (str, bool)) for code in codes):
+            return f"{name}= names text among its codes, but the variable holds numbers"
+    if variable.levels is not None and variable.labels:
+        return "levels= are texts that say what they mean, so labels= cannot be given too"
+    wrong = [code for code in variable.missing_codes if variable.levels is not None and code in variable.levels]
+    if wrong:
+        return f"{', '.join(map(repr, wrong))} cannot be both a level and a missing code"
+    repeated = [text for text, count in Counter(variable.labels.values()).items() if count > 1]
+    return f"labels= use {', '.join(map(repr, repeated))} for more than one code" if repeated else ""
 
 
 def bounds_in_words(low: float, high: float) -> str:
