@@ -1,19 +1,18 @@
-"""Bootstrap intervals of mixed models: simulated responses, or whole therapists drawn again."""
+"""Bootstrap intervals of mixed models: simulated responses, or therapists (and patients within them) drawn again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError, ConvergenceError
-from alliance_stats.inference.problem import Problem, estimates, problem, regrouped, solve, solve_many
-from alliance_stats.inference.refit import estimate_labels, estimate_names, members
-from alliance_stats.models.mixed import Grouping
-from alliance_stats.numerics.mixed.effects import are_nested
+from alliance_stats.inference.problem import Problem, each, estimates, problem, solve, solve_many
+from alliance_stats.inference.refit import estimate_labels, estimate_names
+from alliance_stats.inference.resample import Scheme, drawn_again, scheme
 from alliance_stats.numerics.random import Seed, stream
 from alliance_stats.result import Result, tidy_frame
 
@@ -21,6 +20,7 @@ Kind = Literal["parametric", "cluster"]
 Statistic = Callable[[Result], float | Mapping[str, float]]
 Names = Sequence[tuple[str, str, str]]
 AT_ONCE = 100  # responses simulated and fitted together
+AT_A_TIME = 10  # resamples fitted one after the other, as one piece of work
 TESTED = ("fixed", "correlation", "effect")  # that a standard deviation is zero is no hypothesis for a percentile
 
 
@@ -32,6 +32,7 @@ def bootstrap(
     rng: Seed = 1,
     progress: bool = True,
     level: float | None = None,
+    resample: str | Sequence[str] | None = None,
 ) -> Result:
     """Standard errors, percentile intervals and p-values of a mixed model from resamples that are fitted again.
 
@@ -40,20 +41,29 @@ def bootstrap(
     result : a mixed model.
     statistic : a function of a fitted result that returns a number, or numbers by name, e.g. an ICC; by default every estimate.
     draws : number of resamples.
-    kind : ``"parametric"`` draws random effects and residuals from the fitted model; ``"cluster"`` draws the groups of the
-        coarsest factor (therapists) with replacement, with all that lies within them, each copy a group of its own, and assumes
-        neither normal nor equal variances.
+    kind : ``"parametric"`` draws random effects and residuals from the fitted model, with ``residual_by`` each group's own
+        residuals; ``"cluster"`` draws groups with replacement, with all that lies within them, each copy a group of its own,
+        and assumes neither normal nor equal variances.
     rng : seed; the same seed gives the same draws, whatever else is computed.
     progress : whether a bar is shown.
     level : confidence level, that of the model by default.
+    resample : the grouping factor whose groups ``"cluster"`` draws, by default the coarsest; or nested factors, coarsest first:
+        ``("therapist", "patient")`` draws therapists, then patients within every therapist drawn. Factors that lie within none
+        of them, coarser or crossed ones, keep their groups.
 
     Returns
     -------
     The result with ``estimates`` from the bootstrap (``interval = "percentile"``, the estimate that of the fit) and ``draws``,
     one row a resample. ``p_value`` is min(1, 2(1 + min(#≤0, #≥0))/(1 + draws)); standard deviations have none. Resamples that
-    could not be fitted are left out and counted in ``notes``.
+    could not be fitted are left out and counted in ``notes``. Inside ``joblib.parallel_config(n_jobs=…)`` the resamples are
+    shared among processes; the numbers are the same.
 
-    Raises AllianceError for crossed factors with ``"cluster"``, ConvergenceError where half of the resamples fail.
+    Therapists alone are drawn by default. Their means vary with their patients already; to draw these as well counts the
+    variance between patients twice, and standard errors come out too large, by √2 where therapists do not differ (Davison &
+    Hinkley 1997, section 3.8).
+
+    Raises AllianceError for crossed factors with ``"cluster"`` unless one is named, ConvergenceError where half of the
+    resamples fail.
 
     Source: Davison & Hinkley 1997, doi 10.1017/CBO9780511802843, sections 3.8 and 5.3.
 
@@ -66,20 +76,18 @@ def bootstrap(
     (['week', 'percentile'], (50, 4))
     """
     given, level = problem(result, "bootstrap"), result.model.level if level is None else level
-    _require(result, given, draws, kind, level)
+    _require(draws, kind, level, resample)
+    plan = _Plan(result, given, statistic, kind, scheme(result, given, resample) if kind == "cluster" else None)
     if statistic is not None and kind == "parametric":
         _outcome(result)
     names, values = _statistics(result, given, statistic)
-    made = _bar(_resamples(result, given, statistic, draws, kind, rng), draws, progress)
-    rows = [values for values in made if values is not None]
+    rows = [values for values in _bar(_resamples(plan, draws, rng), draws, progress) if values is not None]
     failures = draws - len(rows)
     if failures > draws / 2:
         raise ConvergenceError(f"bootstrap: {failures} of {draws} resamples could not be fitted; use a simpler model")
     frame = pd.DataFrame(rows, columns=estimate_labels(list(names)))
     estimated = _rows(names, values, frame.to_numpy(), level)
-    return replace(
-        result, estimates=estimated, draws=frame, notes=(*result.notes, *_notes(frame, draws, failures, kind))
-    )
+    return replace(result, estimates=estimated, draws=frame, notes=(*result.notes, *_notes(plan, frame, draws)))
 
 
 def draws_p_value(values: np.ndarray) -> float:
@@ -92,63 +100,60 @@ def draws_p_value(values: np.ndarray) -> float:
     return float(min(1.0, 2 * (1 + tail) / (1 + len(values))))
 
 
-def _resamples(
-    result: Result, given: Problem, statistic: Statistic | None, draws: int, kind: str, rng: Seed
-) -> Iterator[list[float] | None]:
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What every resample needs."""
+
+    result: Result
+    given: Problem
+    statistic: Statistic | None
+    kind: str
+    scheme: Scheme | None
+
+    @property
+    def at_once(self) -> int:
+        """Resamples in one piece of work: responses to one grouping factor share their arithmetic."""
+        together = self.scheme is None and self.statistic is None and len(self.given.levels) == 1
+        return AT_ONCE if together and self.given.strata is None else AT_A_TIME
+
+
+Values = list[float] | None
+
+
+def _resamples(plan: _Plan, draws: int, rng: Seed) -> Iterator[Values]:
     """What every resample gives, None where it cannot be fitted; each has its own stream of random numbers."""
-    for first in range(0, draws, AT_ONCE):
-        streams = [stream(rng, "bootstrap", kind, i) for i in range(first, min(first + AT_ONCE, draws))]
-        if kind == "parametric" and statistic is None:
-            Y = np.column_stack([result.model._simulate(result, each, 1)[0] for each in streams])
-            for found in solve_many(given, Y, result.state.theta):
-                yield None if found is None else list(estimates(found, given.levels))
-        else:
-            yield from (_draw_or_none(result, given, statistic, kind, each) for each in streams)
+    numbers = [range(first, min(first + plan.at_once, draws)) for first in range(0, draws, plan.at_once)]
+    pieces = ((plan, [stream(rng, "bootstrap", plan.kind, i) for i in some]) for some in numbers)
+    for made in each(_some, pieces):
+        yield from made
 
 
-def _draw_or_none(
-    result: Result, given: Problem, statistic: Statistic | None, kind: str, rng: np.random.Generator
-) -> list[float] | None:
+def _some(plan: _Plan, streams: list[np.random.Generator]) -> list[Values]:
+    if plan.kind == "cluster" or plan.statistic is not None:
+        return [_draw_or_none(plan, rng) for rng in streams]
+    Y = np.column_stack([plan.result.model._simulate(plan.result, rng, 1)[0] for rng in streams])
+    solutions = solve_many(plan.given, Y, plan.result.state.theta)
+    return [None if found is None else list(estimates(found, plan.given.levels)) for found in solutions]
+
+
+def _draw_or_none(plan: _Plan, rng: np.random.Generator) -> Values:
     try:
-        return _draw(result, given, statistic, kind, rng)
+        return _draw(plan, rng)
     except (AllianceError, np.linalg.LinAlgError):
         return None
 
 
-def _draw(
-    result: Result, given: Problem, statistic: Statistic | None, kind: str, rng: np.random.Generator
-) -> list[float]:
-    if kind == "parametric" and statistic is not None:
+def _draw(plan: _Plan, rng: np.random.Generator) -> list[float]:
+    result, statistic = plan.result, plan.statistic
+    if plan.scheme is None:
+        assert statistic is not None
         y = result.model._simulate(result, rng, 1)[0]
         return _numbers(statistic, _afresh(result, result.frame.assign(**{_outcome(result): y})))
-    index, copies = _resampled(given.levels[-1].codes, rng)
-    if statistic is None:
-        levels = regrouped(given.levels, index, copies)
-        return list(estimates(solve(given.rows(index, levels), result.state.theta), levels))
-    return _numbers(statistic, _afresh(result, _relabelled(result, index, copies)))
-
-
-def _resampled(codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of as many groups as there are, drawn with replacement, and which copy each row belongs to."""
-    size = int(codes.max()) + 1
-    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-    chosen = [rows[code] for code in rng.integers(size, size=size)]
-    return np.concatenate(chosen), np.repeat(np.arange(size), [len(each) for each in chosen])
-
-
-def _relabelled(result: Result, index: np.ndarray, copies: np.ndarray) -> pd.DataFrame:
-    """The rows with the labels of their groups made the copy's own."""
-    frame = result.frame.iloc[index].reset_index(drop=True)
-    names = {name for grouping in result.state.groupings for name in _free_parts(result, grouping)}
-    number = pd.Series(copies.astype(str), index=frame.index)
-    return frame.assign(**{name: number + ":" + frame[name].astype(str) for name in names})
-
-
-def _free_parts(result: Result, grouping: Grouping) -> list[str]:
-    """Columns of a factor that are labels only, not predictors too."""
-    predictors = {*result.state.design.variables}
-    predictors.update(name for each in result.state.groupings for design in each.designs for name in design.variables)
-    return [name for name in grouping.parts if name not in predictors]
+    again = drawn_again(plan.scheme, rng)
+    if statistic is not None:
+        return _numbers(statistic, _afresh(result, again.frame(result, plan.scheme)))
+    made = again.problem(plan.given, plan.scheme)
+    return list(estimates(solve(made, result.state.theta), made.levels))
 
 
 def _afresh(result: Result, frame: pd.DataFrame) -> Result:
@@ -192,39 +197,27 @@ def _rows(names: Names, values: np.ndarray, found: np.ndarray, level: float) -> 
     )  # fmt: skip
 
 
-def _notes(frame: pd.DataFrame, draws: int, failures: int, kind: str) -> list[str]:
-    notes = [f"{kind} bootstrap with {draws} resamples"]
+def _notes(plan: _Plan, frame: pd.DataFrame, draws: int) -> list[str]:
+    of = "" if plan.scheme is None else f" of {plan.scheme}"
+    notes, failures = [f"{plan.kind} bootstrap with {draws} resamples{of}"], draws - len(frame)
     if failures:
         notes.append(f"{failures} of {draws} resamples could not be fitted and were left out")
     absent = frame.isna().sum()
-    notes += [
-        f"'{name}' is missing in {n} resamples: a variance was zero there" for name, n in absent[absent > 0].items()
-    ]
+    for name, n in absent[absent > 0].items():
+        reason = "its group had no rows there" if str(name).startswith("sd(residual)|") else "a variance was zero there"
+        notes.append(f"'{name}' is missing in {n} resamples: {reason}")
     return notes
 
 
-def _require(result: Result, given: Problem, draws: int, kind: str, level: float) -> None:
+def _require(draws: int, kind: str, level: float, resample: object) -> None:
     if kind not in get_args(Kind):
         raise AllianceError(f"bootstrap: kind is {kind!r}; use 'parametric' or 'cluster'")
     if draws < 2:
         raise AllianceError(f"bootstrap: draws is {draws}; use 2 or more, 1000 for an interval")
     if not 0 < level < 1:
         raise AllianceError(f"bootstrap: level is {level}; use a number between 0 and 1, e.g. 0.95")
-    if kind == "parametric":
-        return
-    if not are_nested(given.levels):
-        raise AllianceError(
-            "bootstrap: the grouping factors are crossed, no rows belong together; use kind='parametric'"
-        )
-    for grouping in result.state.groupings:
-        if not members(result, grouping).all():
-            raise AllianceError(
-                f"bootstrap: some rows have no '{grouping.name}' and cannot be drawn with one; use kind='parametric'"
-            )
-        if not _free_parts(result, grouping):
-            raise AllianceError(
-                f"bootstrap: '{grouping.name}' is a predictor too, and its copies cannot be told apart; use kind='parametric'"
-            )
+    if resample is not None and kind != "cluster":
+        raise AllianceError(f"bootstrap: resample={resample!r} is for kind='cluster'; kind is {kind!r}")
 
 
 def _bar(made: Iterator[list[float] | None], draws: int, shown: bool) -> Any:

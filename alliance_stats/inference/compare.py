@@ -36,10 +36,15 @@ def compare(
 
     Mixed models, the first of which may be a LinearModel: likelihood ratio tests. REML fits are fitted again by ML, as lme4's
     anova does; with ``refit=False`` their REML criteria are compared, for which the fixed terms must be the same. Columns:
-    ``model method n_obs n_parameters deviance aic bic df_num df statistic p_value mixture p_chi2``. A variance of zero lies on
-    the boundary: where one random effect is added, with a parameters in all, ``mixture`` is true and ``p_value`` that of
-    ½χ²(a − 1) + ½χ²(a) (Stram & Lee 1994, doi 10.2307/2533455). Where several are added no simple law is known: ``mixture`` is
-    false and the p-value of χ²(a) too large, which errs on the side of the smaller model. ``p_chi2`` is always that of χ²(a).
+    ``model method n_obs n_parameters deviance aic bic df_num df statistic p_value mixture p_chi2 reference``. A variance of
+    zero lies on the boundary: where one random effect is added, with a parameters in all, ``mixture`` is true and ``p_value``
+    that of ½χ²(a − 1) + ½χ²(a) (Stram & Lee 1994, doi 10.2307/2533455). Where several are added no simple law is known:
+    ``mixture`` is false and the p-value of χ²(a) too large, which errs on the side of the smaller model. ``p_chi2`` is always
+    that of χ²(a), ``reference`` names the law of ``p_value``.
+
+    Random parts may be nested without having terms in common: ``(1 | Worker/Machine)``, compound symmetry, is nested in
+    ``(Machine | Worker)``. With positive variances it lies inside that family, not on its boundary, so that χ²(a) holds; not if
+    one of them is zero.
 
     Raises AllianceError where rows, outcomes, weights or the nesting differ.
 

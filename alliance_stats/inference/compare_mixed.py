@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.models.mixed import Grouping, MixedModel, MixedState
+from alliance_stats.inference.nested_covariances import Embedding, embedding, random_blocks, within
+from alliance_stats.models.mixed import MixedModel, MixedState
 from alliance_stats.numerics.distributions import chi2_p_value, never_zero
 from alliance_stats.result import Result
 
-ALIKE = 1e-6  # relative size below which columns are combinations of others
+PROVIDED = ", provided that no variance of the smaller model is zero"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,6 @@ class Likelihood:
     reml: bool
     fixed: int
     random: int
-    effects: int
 
     @property
     def parameters(self) -> int:
@@ -44,15 +44,15 @@ class Likelihood:
 
 def compare_mixed(results: Sequence[Result], *, refit: bool) -> pd.DataFrame:
     """Each model against the one before it, by ML or, with ``refit=False``, by the REML criteria that were fitted."""
-    for small, large in pairwise(results):
-        _require_nested(small, large)
+    places = [_require_nested(small, large) for small, large in pairwise(results)]
     methods = {result.model.method for result in results if isinstance(result.model, MixedModel)}
     if not refit and len(methods) > 1:
         raise AllianceError("compare: some models are fitted by REML, others by ML; use refit=True")
     reml = not refit and methods == {"REML"}
     found = [_likelihood(_by_ml(result) if refit else result, reml=reml) for result in results]
-    none = {"df_num": np.nan, "df": np.nan, "statistic": np.nan, "p_value": np.nan, "mixture": False, "p_chi2": np.nan}
-    tests = [_test(a, b) for a, b in pairwise(found)]
+    none: dict[str, object] = dict.fromkeys(("df_num", "df", "statistic", "p_value"), np.nan)
+    none |= {"mixture": False, "p_chi2": np.nan, "reference": ""}
+    tests = [_test(a, b, place) for (a, b), place in zip(pairwise(found), places, strict=True)]
     return pd.DataFrame([each.row() | test for each, test in zip(found, [none, *tests], strict=True)])
 
 
@@ -66,17 +66,29 @@ def mixture_p_value(statistic: float, df: int) -> float:
     return float(never_zero((lower + float(chi2_p_value(statistic, df))) / 2))
 
 
-def _test(small: Likelihood, large: Likelihood) -> dict[str, float | bool]:
+def _test(small: Likelihood, large: Likelihood, place: Embedding) -> dict[str, object]:
     if small.reml and small.fixed != large.fixed:
         raise AllianceError(
             "compare: REML criteria of models with different fixed terms cannot be compared; use refit=True"
         )
     a = large.parameters - small.parameters
     change = max(small.criterion - large.criterion, 0.0)
-    boundary = large.effects - small.effects == 1
+    boundary = place.added == 1
     naive = float(chi2_p_value(change, a))
     p = mixture_p_value(change, a) if boundary else naive
-    return {"df_num": float(a), "df": np.nan, "statistic": change, "p_value": p, "mixture": boundary, "p_chi2": naive}
+    return {
+        "df_num": float(a), "df": np.nan, "statistic": change, "p_value": p, "mixture": boundary, "p_chi2": naive,
+        "reference": _reference(a, place),
+    }  # fmt: skip
+
+
+def _reference(a: int, place: Embedding) -> str:
+    """The distribution under the smaller model, in words."""
+    if place.added == 1:
+        return f"½χ²({a - 1}) + ½χ²({a})" + ("" if place.by_columns else PROVIDED)
+    if place.added:
+        return f"χ²({a}), too large: {place.added} variances are zero in the smaller model"
+    return f"χ²({a})" + ("" if place.by_columns else PROVIDED)
 
 
 def _by_ml(result: Result) -> Result:
@@ -89,11 +101,10 @@ def _likelihood(result: Result, *, reml: bool) -> Likelihood:
     fixed = len(result.state.coefficients)
     if isinstance(result.model, MixedModel):
         state: MixedState = result.state
-        effects = sum(grouping.level.q for grouping in state.groupings)
         free = len(state.theta) + (state.strata.extra if state.strata is not None else 0)
-        return Likelihood(result, float(result.statistics["criterion"].iloc[0]), reml, fixed, free, effects)
+        return Likelihood(result, float(result.statistics["criterion"].iloc[0]), reml, fixed, free)
     criterion = _reml_of_linear(result) if reml else float(result.statistics["deviance"].iloc[0])
-    return Likelihood(result, criterion, reml, fixed, 0, 0)
+    return Likelihood(result, criterion, reml, fixed, 0)
 
 
 def _reml_of_linear(result: Result) -> float:
@@ -117,7 +128,7 @@ def require_same_rows(small: Result, large: Result) -> None:
 
 def require_nested_terms(small: Result, large: Result) -> None:
     """AllianceError where fixed terms of the smaller model are no combination of those of the larger."""
-    if not _within(fixed_columns(small), fixed_columns(large)):
+    if not within(fixed_columns(small), fixed_columns(large)):
         raise AllianceError(f"compare: {small.model.formula!r} is not nested in {large.model.formula!r}")
 
 
@@ -126,7 +137,7 @@ def fixed_columns(result: Result) -> np.ndarray:
     return np.asarray(result.state.design.matrix(result.frame)[:, result.state.kept])
 
 
-def _require_nested(small: Result, large: Result) -> None:
+def _require_nested(small: Result, large: Result) -> Embedding:
     for result in (small, large):
         if not isinstance(result.model, MixedModel) and getattr(result.model, "vcov", None) != "classical":
             raise AllianceError(
@@ -140,14 +151,15 @@ def _require_nested(small: Result, large: Result) -> None:
     require_same_rows(small, large)
     _require_same_weights(small, large)
     require_nested_terms(small, large)
-    blocks = list(_blocks(large))
-    for codes, Z in _blocks(small):
-        if not any(_same_groups(codes, other) and _within(Z, columns) for other, columns in blocks):
-            raise AllianceError(
-                f"compare: the random effects of {small.model.formula!r} are not all in {large.model.formula!r}"
-            )
+    found = embedding(random_blocks(small), random_blocks(large))
+    if found is None:
+        raise AllianceError(
+            f"compare: the random effects of {small.model.formula!r} are not all in {large.model.formula!r}, nor is their "
+            "covariance a special case"
+        )
     if _likelihood(small, reml=False).parameters >= _likelihood(large, reml=False).parameters:
         raise AllianceError("compare: give the smaller model first; the second must have more parameters")
+    return found
 
 
 def _require_same_weights(small: Result, large: Result) -> None:
@@ -162,23 +174,3 @@ def _require_same_weights(small: Result, large: Result) -> None:
 def _prior_weights(result: Result) -> np.ndarray:
     name = getattr(result.model, "weights", None)
     return np.ones(len(result.frame)) if name is None else result.frame[name].to_numpy(dtype=float)
-
-
-def _blocks(result: Result) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Groups and columns of each set of correlated random effects."""
-    groupings: tuple[Grouping, ...] = getattr(result.state, "groupings", ())
-    for grouping in groupings:
-        for design in grouping.designs:
-            yield grouping.level.codes, design.matrix(result.frame)
-
-
-def _same_groups(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two factors group the rows alike, whatever the names."""
-    pairs = len(np.unique(np.column_stack([a, b]), axis=0))
-    return bool(pairs == a.max() + 1 == b.max() + 1)
-
-
-def _within(Z: np.ndarray, X: np.ndarray) -> bool:
-    """Whether the columns of Z are combinations of those of X."""
-    off = Z - X @ np.linalg.lstsq(X, Z, rcond=None)[0]
-    return bool(np.abs(off).max(initial=0.0) <= ALIKE * np.abs(Z).max(initial=0.0))

@@ -12,6 +12,7 @@ import pandas as pd
 from alliance_stats.errors import AllianceError, require_columns
 from alliance_stats.inference.combine import Adjust, combine, joint_test
 from alliance_stats.inference.grid import At, Names, as_names, cell_names, cell_weights, describe_at
+from alliance_stats.inference.type_three import Hypothesis, effect_rows, hypotheses
 from alliance_stats.numerics.distributions import t_tail
 from alliance_stats.result import Result
 
@@ -75,32 +76,35 @@ def contrast(
 
 
 def anova(result: Result, factors: Names | None = None, *, at: At | None = None) -> pd.DataFrame:
-    """Type III tests of factors and their interactions, every cell of the other factors with equal weight.
+    """Type III tests of every term: factors, numbers, and their interactions.
 
-    Covariates are held at their mean (or ``at``). Columns: ``term df_num df statistic p_value partial_eta_squared``,
-    df being the denominator's. ``factors`` defaults to all factors of the formula. With cluster-robust covariances the
-    tests are Wald tests in F form.
+    Columns: ``term df_num df statistic p_value partial_eta_squared``, df being the denominator's: the model's own, so
+    Satterthwaite's or Kenward and Roger's for a mixed model. With cluster-robust covariances the tests are Wald tests in F
+    form.
+
+    A factor is tested by the means of its levels, a number by its slope, an interaction by the differences of these, every
+    cell of the other factors having the same weight; coding does not matter. In ``arm * week`` the test of ``week`` is of the
+    mean of the slopes in the arms, and that of ``arm`` of the differences at week zero, as in lmerTest, car (with sum
+    contrasts), SAS and SPSS: centre numbers, or set them with ``at={"week": 4}``. ``at={"sex": "female"}`` looks at one level
+    of a factor.
+
+    ``factors`` restricts the tests to these factors and the interactions among them. A term that the data cannot test, such as
+    one that was left out of the fit, has missing numbers; asked for by ``factors`` it raises AllianceError.
 
     >>> from alliance_stats import LinearModel
-    >>> data = pd.DataFrame({"pain": [6.0, 5, 4, 3, 2, 2], "arm": ["a", "a", "b", "b", "c", "c"]})
-    >>> anova(LinearModel("pain ~ arm").fit(data))[["term", "df_num", "df", "statistic"]].round(2).to_dict("records")
-    [{'term': 'arm', 'df_num': 2.0, 'df': 3.0, 'statistic': 18.5}]
+    >>> data = pd.DataFrame({"pain": [6.0, 5, 4, 3, 2, 2], "arm": ["a", "a", "b", "b", "c", "c"], "age": [3, 5, 4, 6, 5, 8]})
+    >>> anova(LinearModel("pain ~ arm + age").fit(data))[["term", "df_num", "df", "statistic"]].round(2).to_dict("records")[0]
+    {'term': 'arm', 'df_num': 2.0, 'df': 2.0, 'statistic': 9.7}
     """
-    levels = result.state.design.levels
-    names = [name for name in levels if len(levels[name]) > 1] if factors is None else as_names(factors)
-    for name in names:
-        if len(levels.get(name, ("", ""))) < 2 or (name in result.state.design.variables and name not in levels):
-            raise AllianceError(f"anova: '{name}' is not a factor with two levels or more")
-    if not names:
-        raise AllianceError("anova: the formula has no factors; use compare() or the p-values of the terms")
-    require_columns(result.state.design.variables, names, "anova")
-    names = [name for name in result.state.design.variables if name in names]  # the order of the cells
-    cells, means = cell_weights(result, names, at, "equal")
-    subsets = chain.from_iterable(combinations(names, k) for k in range(1, len(names) + 1))
-    tests = [joint_test(result, _effect(cells, subset) @ means, ":".join(subset)) for subset in subsets
-             if _is_modelled(result, subset)]  # fmt: skip
+    names = None if factors is None else _factors_of(result, as_names(factors))
+    if hasattr(result.state.design, "slices"):
+        wanted = [each for each in hypotheses(result, at) if names is None or _is_among(each, names)]
+        tests = [_tested(result, each.rows, each.name, strict=names is not None) for each in wanted]
+    else:
+        tests = _of_printed_cells(result, names, at)
     if not tests:
-        raise AllianceError(f"anova: the formula has no term of {', '.join(names)} alone")
+        of = "beside the intercept" if names is None else f"of {', '.join(names)} alone"
+        raise AllianceError(f"anova: the formula has no term {of}")
     frame = pd.DataFrame(tests)
     explained = frame["df_num"] * frame["statistic"]
     return frame.assign(partial_eta_squared=explained / (explained + frame["df"]))
@@ -169,28 +173,36 @@ def _cell_row(cells: Sequence[tuple[Any, ...]], names: Sequence[str], chosen: Ma
     return row
 
 
-def _effect(cells: pd.DataFrame, subset: Sequence[str]) -> np.ndarray:
-    """Rows of contrasts on the cells for one main effect or interaction: differences in the subset, averages elsewhere."""
-    matrix = np.ones((1, 1))
-    for name in cells.columns:
-        k = cells[name].nunique()
-        part = np.eye(k)[1:] - np.eye(k)[:1] if name in subset else np.full((1, k), 1 / k)
-        matrix = np.kron(matrix, part)
-    return matrix
+def _factors_of(result: Result, names: list[str]) -> list[str]:
+    """The named factors in the order of the formula; AllianceError for what is no factor with two levels or more."""
+    levels, variables = result.state.design.levels, result.state.design.variables
+    for name in names:
+        if len(levels.get(name, ("", ""))) < 2 or (name in variables and name not in levels):
+            raise AllianceError(f"anova: '{name}' is not a factor with two levels or more")
+    require_columns(variables, names, "anova")
+    return [name for name in variables if name in names]
 
 
-def _is_modelled(result: Result, subset: Sequence[str]) -> bool:
-    """An interaction is tested only where the design has one; printed cell means have them all."""
-    design = result.state.design
-    if not hasattr(design, "slices"):
-        return True
-    wanted = set(subset)
-    return any(wanted <= {_plain(part) for part in term.split(":")} for term in design.slices)
+def _is_among(hypothesis: Hypothesis, names: Sequence[str]) -> bool:
+    return not hypothesis.numbers and hypothesis.factors <= set(names)
 
 
-def _plain(part: str) -> str:
-    """The variable in a term such as ``C(arm, Sum)``."""
-    return (part[2:].split(",")[0].rstrip(")").strip() if part.startswith("C(") else part).strip("`")
+def _tested(result: Result, rows: np.ndarray, name: str, *, strict: bool) -> dict[str, float | str]:
+    try:
+        return joint_test(result, rows, name)
+    except AllianceError:
+        if strict:
+            raise
+        return {"term": name, "df_num": np.nan, "df": np.nan, "statistic": np.nan, "p_value": np.nan}
+
+
+def _of_printed_cells(result: Result, names: list[str] | None, at: At | None) -> list[dict[str, float | str]]:
+    """Tests of cell means, which have every interaction of their factors."""
+    levels = result.state.design.levels
+    names = [name for name in result.state.design.variables if len(levels[name]) > 1] if names is None else names
+    cells, means = cell_weights(result, names, at, "equal")
+    subsets = chain.from_iterable(combinations(names, k) for k in range(1, len(names) + 1))
+    return [joint_test(result, effect_rows(cells, subset) @ means, ":".join(subset)) for subset in subsets]
 
 
 def wald_test(result: Result, terms: Sequence[str]) -> pd.DataFrame:

@@ -10,11 +10,20 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError, ConvergenceError
 from alliance_stats.inference.grid import Names, as_names
-from alliance_stats.inference.problem import Problem, estimates, pairs, problem, solve
-from alliance_stats.inference.profile_paths import CorrelationPath, DeviationPath, FixedPath, Path, SigmaPath
+from alliance_stats.inference.problem import Problem, Solution, estimates, pairs, problem, solve
+from alliance_stats.inference.profile_paths import (
+    CorrelationPath,
+    DeviationPath,
+    FixedPath,
+    Path,
+    SigmaPath,
+    StratumPath,
+)
 from alliance_stats.inference.refit import estimate_names
+from alliance_stats.models.mixed_strata import Strata
 from alliance_stats.result import Result, tidy_frame
 
+FLOOR = 0.2  # of the least residual standard deviation, below which no profile is expected to take it
 DOUBLINGS = 40  # of the distance from the estimate at which an end of the interval is looked for
 
 
@@ -29,10 +38,10 @@ def profile(result: Result, parameters: Names | None = None, level: float | None
     level : confidence level, that of the model by default.
 
     Returns tidy rows with ``interval = "profile"``: fixed coefficients, standard deviations and correlations of random effects,
-    and the residual standard deviation. The ends are where the deviance, minimised over all other parameters, exceeds the
-    minimum by the χ²(1) quantile (Bates et al. 2015, section 5.1, doi 10.18637/jss.v067.i01). A standard deviation's lower
-    end is 0, a correlation's −1 or 1, where not even the boundary is rejected. A correlation with an effect that does not vary
-    has neither estimate nor interval.
+    and the residual standard deviation, with ``residual_by`` that of every group. The ends are where the deviance, minimised
+    over all other parameters, exceeds the minimum by the χ²(1) quantile (Bates et al. 2015, section 5.1, doi
+    10.18637/jss.v067.i01). A standard deviation's lower end is 0, a correlation's −1 or 1, where not even the boundary is
+    rejected. A correlation with an effect that does not vary has neither estimate nor interval.
 
     Raises AllianceError for unknown names, ConvergenceError where an end cannot be found.
 
@@ -52,7 +61,7 @@ def profile(result: Result, parameters: Names | None = None, level: float | None
     wanted = _wanted(names, parameters)
     best = solve(given)
     values = estimates(best, given.levels)
-    paths = _paths(given, best.theta, float(np.sqrt(best.sigma2)))
+    paths = _paths(given, best) if given.strata is None else _stratified_paths(given, given.strata, best)
     ends = [_ends(paths[i], values[i], best.value, _critical(level), names[i][0]) for i in wanted]
     return tidy_frame(
         term=[names[i][0] for i in wanted], component=[names[i][1] for i in wanted], group=[names[i][2] for i in wanted],
@@ -72,13 +81,26 @@ def _wanted(names: Sequence[tuple[str, str, str]], parameters: Names | None) -> 
     return [i for i, term in enumerate(terms) if term in asked]
 
 
-def _paths(given: Problem, theta: np.ndarray, sigma: float) -> list[Path]:
+def _paths(given: Problem, best: Solution) -> list[Path]:
     """How every parameter is held at a value, in the order of ``estimate_names``."""
+    sigma = float(np.sqrt(best.sigma2))
+    return [*_effect_paths(given, 0, best.theta, sigma), SigmaPath(given, best.theta, sigma)]
+
+
+def _stratified_paths(given: Problem, strata: Strata, best: Solution) -> list[Path]:
+    floor = FLOOR * float(np.sqrt(best.sigma2))
+    theta = np.r_[np.sqrt((best.deviations / floor) ** 2 - 1), best.theta / FLOOR]
+    found = _effect_paths(given.from_floor(strata, floor), 1, theta, floor)
+    return [*found, *(StratumPath(given, strata, k, floor, theta, sd) for k, sd in enumerate(best.deviations.tolist()))]
+
+
+def _effect_paths(given: Problem, first: int, theta: np.ndarray, sigma: float) -> list[Path]:
+    """The fixed coefficients, and the random effects from level ``first`` on."""
     found: list[Path] = [FixedPath(given, j, theta) for j in range(given.X.shape[1])]
-    for place, level in enumerate(given.levels):
+    for place, level in list(enumerate(given.levels))[first:]:
         found += [DeviationPath(given, place, i, theta, sigma) for i in range(level.q)]
         found += [CorrelationPath(given, place, i, j, theta) for i, j in pairs(level)]
-    return [*found, SigmaPath(given, theta, sigma)]
+    return found
 
 
 def _critical(level: float) -> float:
@@ -95,9 +117,14 @@ def _ends(path: Path, estimate: float, least: float, critical: float, name: str)
     def excess(value: float) -> float:
         return float(np.sqrt(max(path.deviance(value) - least, 0.0))) - critical
 
-    low, high = path.bounds
-    step = path.step
-    return _end(excess, estimate, -step, low, name), _end(excess, estimate, step, high, name)
+    (least_value, most), step = path.bounds, path.step
+    low, high = _end(excess, estimate, -step, least_value, name), _end(excess, estimate, step, most, name)
+    if isinstance(path, StratumPath) and low == least_value:
+        raise ConvergenceError(
+            f"profile: {name!r} of '{path.strata.levels[path.k]}' goes to zero, where the likelihood has no maximum; its rows "
+            "are too few or fitted exactly: use a coarser residual_by"
+        )
+    return low, high
 
 
 def _end(excess: Callable[[float], float], estimate: float, step: float, bound: float, name: str) -> float:

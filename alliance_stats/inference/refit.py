@@ -11,6 +11,7 @@ from alliance_stats.errors import AllianceError, DataError
 from alliance_stats.inference.problem import (
     Problem,
     Solution,
+    each,
     estimates,
     pairs,
     problem,
@@ -19,6 +20,7 @@ from alliance_stats.inference.problem import (
     solve_or_none,
 )
 from alliance_stats.models.mixed import Grouping
+from alliance_stats.models.mixed_rows import residual_deviations
 from alliance_stats.result import Result
 
 
@@ -26,8 +28,9 @@ def refit(result: Result, responses: np.ndarray | pd.DataFrame) -> pd.DataFrame:
     """Estimates of a mixed model for other responses of the same design, e.g. simulated ones.
 
     ``responses`` has shape (rows of the fit, R), one column a response. Returns one row a response: the fixed coefficients by
-    name, standard deviations and correlations as ``sd(week)|patient``, ``sd(residual)``, ``criterion`` and ``converged``;
-    the estimates of a response that cannot be fitted are missing. Raises DataError for responses of another shape.
+    name, standard deviations and correlations as ``sd(week)|patient``, ``sd(residual)`` (with ``residual_by`` one a group,
+    ``sd(residual)|MCE``, estimated anew), ``criterion`` and ``converged``; the estimates of a response that cannot be fitted
+    are missing. Raises DataError for responses of another shape.
 
     >>> from alliance_stats.models.mixed import MixedModel
     >>> rng = np.random.default_rng(1)
@@ -55,7 +58,8 @@ def leave_one_out(result: Result, group: str) -> pd.DataFrame:
     ``group`` is a grouping factor, e.g. ``"therapist"``. One row a group left out and coefficient: ``at`` the group, ``n_obs``
     its rows, ``term``, ``estimate`` without it, ``change`` = without − with, ``change_se`` that in standard errors of the whole
     fit, and ``influence`` = change' V⁻¹ change / p over all coefficients (Cook's distance for groups; Demidenko & Stukel 2005,
-    doi 10.1002/sim.1974). A coefficient that the remaining rows cannot estimate is missing, and its group comes first.
+    doi 10.1002/sim.1974). Variances are estimated anew, residual ones by group too. A coefficient that the remaining rows
+    cannot estimate is missing, and its group comes first.
 
     Raises AllianceError for an unknown factor, or where it has fewer than three groups.
 
@@ -70,7 +74,7 @@ def leave_one_out(result: Result, group: str) -> pd.DataFrame:
     if len(grouping.groups) < 3:
         raise AllianceError(f"leave_one_out: '{group}' has {len(grouping.groups)} groups; at least three are needed")
     codes = np.where(members(result, grouping), grouping.level.codes, -1)
-    found = [_without(given, codes, code, result.state.theta) for code in range(len(grouping.groups))]
+    found = list(each(_without, ((given, codes, code, result.state.theta) for code in range(len(grouping.groups)))))
     change = np.array(found) - result.state.coefficients
     V = result.covariance.to_numpy()
     influence = np.einsum("gi,ij,gj->g", change, np.linalg.inv(V), change) / len(V)
@@ -117,7 +121,7 @@ def estimate_names(result: Result) -> list[tuple[str, str, str]]:
         effects = grouping.effects
         names += [(f"sd({effect})", "random", grouping.name) for effect in effects]
         names += [(f"cor({effects[j]},{effects[i]})", "correlation", grouping.name) for i, j in pairs(grouping.level)]
-    return [*names, ("sd(residual)", "residual", "")]
+    return [*names, *(("sd(residual)", "residual", stratum) for stratum, _ in residual_deviations(result.state))]
 
 
 def _row(found: Solution | None, given: Problem, labels: list[str]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_type_3_kenward_roger(fit: Fit) -> None:
 
 
 def assert_type3(fit: Fit, df_method: str) -> None:
-    """Tests of factors by ``anova``, those with covariates (which it leaves to the coefficients) by the same contrasts."""
+    """Tests by ``anova`` at covariates of zero, and by the contrasts it rests on."""
     result, levels = refitted(fit, df_method), pinned(*fit)["levels"]
     covariates = [name for name in result.state.design.variables if name not in levels]
     by_factor = anova(result, at=dict.fromkeys(covariates, 0.0)).set_index("term")

@@ -107,6 +107,108 @@ def test_the_mixture_has_its_level_with_many_groups() -> None:
     assert rejected == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 20000))
 
 
+@pytest.mark.parametrize("name", sorted(pinned("mixed_nested")))
+def test_compound_symmetry_within_unstructured_covariances(name: str) -> None:
+    """No terms in common, nested all the same; inside the larger family, so that lme4's χ² is the law."""
+    expected = pinned("mixed_nested", name)
+    rows = data(f"mixed_{expected['data']}")
+    factors = {
+        column: rows[column].astype(str)
+        for column in ("Worker", "recipe", "replicate", "temperature")
+        if column in rows
+    }
+    if "temperature" in rows:
+        del factors["temperature"]
+    pair = [
+        MixedModel(expected[key], method="ML", df_method="normal").fit(rows.assign(**factors))
+        for key in ("null", "alternative")
+    ]
+    table = compare(*pair)
+    large = table.iloc[1]
+    assert table["n_parameters"].tolist() == expected["n_parameters"]
+    assert table["deviance"].tolist() == pytest.approx(expected["deviance"], abs=CRITERION)
+    assert large["statistic"] == pytest.approx(expected["statistic"], abs=2 * CRITERION)
+    assert (large["df_num"], large["mixture"]) == (expected["df"], False)
+    assert large["p_value"] == large["p_chi2"] == pytest.approx(expected["p_value"], rel=1e-6)
+    assert large["reference"] == f"χ²({expected['df']}), provided that no variance of the smaller model is zero"
+
+
+def machines(random: str) -> Result:
+    rows = data("mixed_machines").astype({"Worker": str})
+    dummies = {name: (rows["Machine"] == name).astype(float) for name in "ABC"}
+    return MixedModel(f"score ~ Machine + {random}", method="ML", df_method="normal").fit(rows.assign(**dummies))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "reference"),
+    [
+        ("(1 | Worker)", "(1 | Worker/Machine)", "½χ²(0) + ½χ²(1)"),
+        ("(1 | Worker)", "(Machine | Worker)", "χ²(5), too large: 2 variances are zero in the smaller model"),
+        ("(1 | Worker:Machine)", "(0 + A + B + C || Worker)", "χ²(2), provided"),
+        ("(1 | Worker:Machine)", "(Machine | Worker)", "χ²(5), provided"),
+        ("(0 + A + B + C || Worker)", "(Machine | Worker)", "χ²(3)"),
+        ("(1 | Worker) + (0 + A | Worker)", "(1 + A | Worker)", "χ²(1)"),
+    ],
+)
+def test_the_law_is_that_of_the_place_in_the_larger_family(small: str, large: str, reference: str) -> None:
+    found = compare(machines(small), machines(large))["reference"]
+    assert found[0] == ""
+    assert found[1].startswith(reference)
+    assert ("provided" in found[1]) == ("provided" in reference)
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        ("(1 | Worker:Machine)", "(1 + A | Worker)"),
+        ("(1 | Worker/Machine)", "(0 + A + B + C || Worker)"),
+        ("(0 + A + B + C || Worker)", "(1 | Worker/Machine)"),
+        ("(0 + A || Worker) + (1 | Worker:Machine)", "(1 | Worker/Machine)"),
+    ],
+)
+def test_covariances_that_are_no_special_case_are_refused(small: str, large: str) -> None:
+    """Independent effects lack the covariance of (1 | Worker); (1 + A | Worker) does not tell B and C apart."""
+    with pytest.raises(AllianceError, match="nor is their covariance a special case"):
+        compare(machines(small), machines(large))
+
+
+def test_a_covariance_that_needs_a_negative_variance_is_refused() -> None:
+    """J_Worker is Σ of all elements: of (A − B) and (A + B) apart no covariance of the two is made, nor less than none."""
+    rows = data("mixed_machines").astype({"Worker": str})
+    rows = rows[rows["Machine"] != "C"]
+    rows["up"], rows["down"] = 1.0, np.where(rows["Machine"] == "A", 1.0, -1.0)
+    rows["A"] = (rows["Machine"] == "A").astype(float)
+    fits = {
+        random: MixedModel(f"score ~ Machine + {random}", method="ML", df_method="normal").fit(rows)
+        for random in ("(0 + A | Worker)", "(1 | Worker:Machine)", "(1 | Worker/Machine)", "(0 + up + down || Worker)")
+    }
+    # AA' = ½(AA' + BB') + ½(AA' − BB'): the last is no covariance that the larger model has
+    with pytest.raises(AllianceError, match="nor is their covariance"):
+        compare(fits["(0 + A | Worker)"], fits["(1 | Worker/Machine)"])
+    # 2(AA' + BB') = uu' + dd' and uu' itself: two variances in two, but dd' alone is the difference of the two
+    with pytest.raises(AllianceError, match="nor is their covariance"):
+        compare(fits["(0 + up + down || Worker)"], fits["(1 | Worker/Machine)"])
+    with pytest.raises(AllianceError, match="must have more parameters"):
+        compare(fits["(1 | Worker/Machine)"], fits["(0 + up + down || Worker)"])
+
+
+def test_the_null_distribution_inside_the_larger_family_is_chi_squared() -> None:
+    """60 workers on 3 machines, compound symmetry: the test of (Machine | Worker) has its level."""
+    rows = pd.DataFrame([(w, m) for w in range(60) for m in "ABC" for _ in range(3)], columns=["Worker", "Machine"])
+    rng, draws = stream(1, "nested"), 320
+    u = rng.normal(size=(60, draws))[rows["Worker"]]
+    v = rng.normal(size=(180, draws))[np.arange(len(rows)) // 3]
+    y = u + v + rng.normal(size=(len(rows), draws))
+    found = []
+    for random in ("(1 | Worker/Machine)", "(Machine | Worker)"):
+        fit = MixedModel(f"score ~ Machine + {random}", method="ML", df_method="normal").fit(rows.assign(score=y[:, 0]))
+        found.append(refit(fit, y)["criterion"].to_numpy())
+    statistic = found[0] - found[1]
+    # χ²(4) has mean 4 and variance 8; ½χ²(3) + ½χ²(4) would have mean 3.5, more than three Monte Carlo errors (0.47) away
+    assert statistic.mean() == pytest.approx(4, abs=3 * np.sqrt(8 / draws))
+    assert (statistic > chi2.ppf(0.8, 4)).mean() == pytest.approx(0.2, abs=3 * np.sqrt(0.2 * 0.8 / draws))
+
+
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 
 

@@ -26,7 +26,8 @@ def nested() -> Result:
 def named(result: Result) -> dict[str, float]:
     rows = result.tidy()
     random = rows["component"].isin(["random", "correlation"])
-    names = rows["term"].where(~random, rows["term"] + "|" + rows["group"])
+    grouped = random | (rows["group"] != "")
+    names = rows["term"].where(~grouped, rows["term"] + "|" + rows["group"])
     return dict(zip(names, rows["estimate"], strict=True)) | {"criterion": float(result.glance()["criterion"].iloc[0])}
 
 
@@ -71,6 +72,71 @@ def test_weights_are_kept() -> None:
     assert own.drop("converged").astype(float).to_dict() == pytest.approx(named(fit), rel=SAME)
 
 
+UNEQUAL = [
+    ("outcome ~ week + arm + (1 | patient)", "therapy", "arm", None),
+    (NESTED, "therapy", "arm", "weight"),
+    ("diameter ~ 1 + (1 | plate) + (1 | sample)", "penicillin", "half", None),
+]
+
+
+def unequal(formula: str, name: str, strata: str, weights: str | None, method: str = "REML") -> Result:
+    rows = data(f"mixed_{name}")
+    rows["half"] = np.where(np.arange(len(rows)) % 2, "odd", "even")
+    model = MixedModel(formula, method=method, df_method="normal", residual_by=strata, weights=weights)  # type: ignore[arg-type]
+    return model.fit(rows)
+
+
+@pytest.mark.parametrize("method", ["REML", "ML"])
+@pytest.mark.parametrize(("formula", "name", "strata", "weights"), UNEQUAL)
+def test_residual_variances_by_group_are_estimated_anew(
+    formula: str, name: str, strata: str, weights: str | None, method: str
+) -> None:
+    """Also where another group varies least than in the fit: the second response has its residuals turned round."""
+    fit = unequal(formula, name, strata, weights, method)
+    drawn = simulate(fit, 2).T
+    sizes = fit.state.strata.ratios[fit.state.strata.codes]
+    drawn[:, 1] = fit.state.fitted + (drawn[:, 1] - fit.state.fitted) / sizes**2
+    found = refit(fit, drawn)
+    outcome = formula.split(" ~ ")[0]
+    for j in range(2):
+        fresh = named(fit.model.fit(fit.frame.assign(**{outcome: drawn[:, j]})))
+        assert list(found.columns) == [*fresh, "converged"]
+        assert found.iloc[j][list(fresh)].astype(float).to_dict() == pytest.approx(fresh, rel=SAME, abs=SAME)
+    sds = found.filter(like="sd(residual)|").to_numpy(dtype=float)
+    assert sds[0].argmin() != sds[1].argmin()
+    own = refit(fit, (fit.state.fitted + fit.state.residual)[:, None]).iloc[0]
+    assert own.drop("converged").astype(float).to_dict() == pytest.approx(named(fit), rel=SAME, abs=SAME)
+
+
+def test_leaving_out_with_residual_variances_by_group() -> None:
+    fit = unequal(*UNEQUAL[1])
+    found = leave_one_out(fit, "therapist")
+    for therapist in found["at"].unique()[:2]:
+        beta = fit.model.fit(fit.frame[fit.frame["therapist"] != therapist]).tidy().query("component == 'fixed'")
+        own = found[found["at"] == therapist]
+        assert own["estimate"].tolist() == pytest.approx(beta["estimate"].tolist(), rel=SAME)
+
+
+def test_a_stratum_that_goes_with_the_group_left_out() -> None:
+    """The rest then has one residual variance, or those of the strata that are left; of a single row there is none."""
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"g": np.repeat(list("abcdef"), 8), "x": rng.normal(size=48)})
+    rows["y"] = (
+        rows["x"]
+        + rng.normal(size=48) * np.where(rows["g"] == "a", 3, 1)
+        + rows["g"].map(dict(zip("abcdef", rng.normal(size=6), strict=True)))
+    )
+    rows["device"] = np.where(rows["g"] == "a", "old", "new")
+    formula = "y ~ x + (1 | g)"
+    found = leave_one_out(MixedModel(formula, residual_by="device").fit(rows), "g").set_index("at")
+    plain = MixedModel(formula).fit(rows[rows["g"] != "a"]).tidy()["estimate"].tolist()[:2]
+    assert found.loc["a", "estimate"].tolist() == pytest.approx(plain, rel=SAME)
+    rows.loc[[8, 16], "device"] = "third"
+    single = leave_one_out(MixedModel(formula, residual_by="device").fit(rows), "g").set_index("at")
+    assert single.loc[["b", "c"], "estimate"].isna().all()
+    assert single.loc[["a", "d", "e", "f"], "estimate"].notna().all()
+
+
 def test_responses_that_do_not_fit_the_design_are_refused(nested: Result) -> None:
     with pytest.raises(DataError, match=r"give \(\d+, R\)"):
         refit(nested, np.zeros(5))
@@ -78,9 +144,6 @@ def test_responses_that_do_not_fit_the_design_are_refused(nested: Result) -> Non
         refit(nested, np.full((len(nested.frame), 1), np.nan))
     with pytest.raises(AllianceError, match="has no random effects"):
         refit(LinearModel("outcome ~ week").fit(data("mixed_therapy")), np.zeros((609, 1)))
-    unequal = MixedModel("outcome ~ week + (1 | patient)", residual_by="arm").fit(data("mixed_therapy"))
-    with pytest.raises(AllianceError, match="residual_by"):
-        refit(unequal, np.zeros((len(unequal.frame), 1)))
 
 
 def test_leaving_one_therapist_out_is_fitting_the_others(nested: Result) -> None:
