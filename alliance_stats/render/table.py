@@ -42,7 +42,7 @@ def rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_text(frame: pd.DataFrame) -> str:
     """Aligned columns for a terminal, text to the left and numbers to the right."""
-    shown, right = rounded(frame), _right_aligned(frame)
+    shown, right = rounded(frame), right_aligned(frame)
     columns = [_column([name, *shown[name]], right=r) for name, r in zip(shown.columns, right, strict=True)]
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
@@ -50,7 +50,7 @@ def as_text(frame: pd.DataFrame) -> str:
 def as_html(frame: pd.DataFrame, *, caption: str = "") -> str:
     """A table with escaped text; number cells carry the class ``n`` for alignment."""
     shown = rounded(frame)
-    classes = [' class="n"' if right else "" for right in _right_aligned(frame)]
+    classes = [' class="n"' if right else "" for right in right_aligned(frame)]
     head = "".join(f'<th scope="col"{c}>{escape(n)}</th>' for n, c in zip(shown.columns, classes, strict=True))
     body = "".join(f"<tr>{_cells(row, classes)}</tr>" for row in shown.itertuples(index=False))
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
@@ -61,7 +61,8 @@ def _cells(row: Sequence[Any], classes: Sequence[str]) -> str:
     return "".join(f"<td{c}>{escape(str(v))}</td>" for v, c in zip(row, classes, strict=True))
 
 
-def _right_aligned(frame: pd.DataFrame) -> list[bool]:
+def right_aligned(frame: pd.DataFrame) -> list[bool]:
+    """Which of the columns that are shown hold numbers."""
     kept = [name for name in frame.columns if not _empty(frame[name])]
     return [pd.api.types.is_numeric_dtype(frame[name]) for name in kept]
 

@@ -2,6 +2,6 @@
 
 from alliance_stats.report.figures import write_figures
 from alliance_stats.report.index import write_index
-from alliance_stats.report.page import write_report
+from alliance_stats.report.write import write_report
 
 __all__ = ["write_figures", "write_index", "write_report"]

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from alliance_stats.errors import AllianceError
 from alliance_stats.render.table import as_html
 from alliance_stats.report.sections import LEVELS, Block, sections
 from alliance_stats.study.run import Run
-
-SUFFIXES = (".html",)
-
-
-def write_report(run: Run, path: Path, *, patients: bool = False) -> Path:
-    """Write the report of a run; same run, same bytes.
-
-    ``patients`` shows single patients as points. Raises AllianceError for an unknown suffix or an absent folder.
-    """
-    if path.suffix not in SUFFIXES:
-        raise AllianceError(f"report: '{path.name}' ends in '{path.suffix}'; use one of {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise AllianceError(f"report: there is no folder '{path.parent}'; make it first")
-    path.write_text(report_html(run, patients=patients), encoding="utf-8")
-    return path
 
 
 def report_html(run: Run, *, patients: bool = False) -> str:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from alliance_stats.render.labels import readable
 from alliance_stats.render.numbers import fixed, number, p_value, percent
 from alliance_stats.render.save import as_svg
 from alliance_stats.report.figures import drawn
-from alliance_stats.study.declare import Analysis, Estimand, Evidence, Role
+from alliance_stats.result import Result
+from alliance_stats.study.declare import Analysis, Estimand, Evidence, Figure, Role
 from alliance_stats.study.run import Run
 
+ABREAST = 3  # estimands in one table
 PACKAGES = ("alliance_stats", "numpy", "pandas", "scipy", "statsmodels", "formulaic", "matplotlib")
 LEVELS: dict[Evidence, str] = {
     "original data": "Individual data supplied by the analyst.",
@@ -28,12 +31,13 @@ LEVELS: dict[Evidence, str] = {
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph, a table of text cells, or a figure as svg; tables and figures have a caption."""
+    """A paragraph, a table of text cells, or a figure (declared, and drawn as svg); tables and figures have a caption."""
 
     text: str = ""
     table: pd.DataFrame | None = None
     svg: str = ""
     caption: str = ""
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def sections(run: Run, *, patients: bool = False) -> list[Section]:
         Section("Figures", tuple(_figures(run, patients))),
         Section("Side by side", tuple(_side_by_side(run))),
         Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
-        Section("Estimands", (Block(table=_estimands(run)),)),
+        Section("Estimands", tuple(_estimands(run))),
         Section("Participants", tuple(_participants(run))),
         Section("Primary results", tuple(_results(run, "primary"))),
         Section("Secondary results", tuple(_results(run, "secondary"))),
@@ -85,10 +89,12 @@ def _names(run: Run, level: Evidence) -> str:
     return "; ".join(run.label(name) for name in names)
 
 
-def _estimands(run: Run) -> pd.DataFrame:
-    columns = {run.label(name): _attributes(estimand) for name, estimand in run.study.estimands.items()}
-    frame = pd.DataFrame(columns)
-    return frame.rename_axis("").reset_index()
+def _estimands(run: Run) -> Iterator[Block]:
+    """One column an estimand, as many side by side as can be read."""
+    columns = [(run.label(name), _attributes(estimand)) for name, estimand in run.study.estimands.items()]
+    for first in range(0, len(columns), ABREAST):
+        frame = pd.DataFrame(dict(columns[first : first + ABREAST]))
+        yield Block(table=frame.rename_axis("").reset_index())
 
 
 def _attributes(estimand: Estimand) -> dict[str, str]:
@@ -104,7 +110,8 @@ def _attributes(estimand: Estimand) -> dict[str, str]:
 
 
 def _participants(run: Run) -> Iterator[Block]:
-    yield Block(f"{len(run.data)} patients, from {run.source}.")
+    rows = "" if run.patients == len(run.data) else f" with {len(run.data)} rows"
+    yield Block(f"{run.patients} patients{rows}, from {run.source}.")
     frame = run.describe()
     shares = [
         percent(s) if np.isfinite(run.maximum(n)) else ""
@@ -115,9 +122,8 @@ def _participants(run: Run) -> Iterator[Block]:
         run.label(n) if first else ""
         for n, first in zip(frame["variable"], ~frame["variable"].duplicated(), strict=True)
     ]
-    yield Block(
-        table=shown, caption="The variables by arm; “at maximum” is the share of patients at the end of the scale."
-    )
+    top = " “at maximum” is the share of patients at the end of the scale." if any(shares) else ""
+    yield Block(table=shown, caption=f"The variables{' by arm' * bool(run.arms)}{';' * bool(top) or '.'}{top}")
 
 
 def _results(run: Run, role: Role) -> Iterator[Block]:
@@ -130,14 +136,21 @@ def _results(run: Run, role: Role) -> Iterator[Block]:
 
 def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
     result = run.results[analysis.name]
-    formula = f"{getattr(result.model, 'formula', 'printed means')}; n = {result.statistics['n_obs'].iloc[0]}"
-    title = f"{run.label(analysis.name)} ({run.evidence_of(analysis)}): {formula}"
+    formula = getattr(result.model, "formula", "printed means")
+    title = f"{run.label(analysis.name)} ({run.evidence_of(analysis)}): {formula}; {_size(result)}"
     yield Block(table=_tidy(result.estimates), caption=title)
     for name, frame in run.frames_of(analysis).items():
         if name != analysis.name:
             yield Block(table=_tidy(frame), caption=_title(run, name))
     for note in result.notes:
         yield Block(f"Note: {note}.")
+
+
+def _size(result: Result) -> str:
+    """``n = 117``, and for a mixed model the numbers of groups: ``n = 234; patient: 117``."""
+    counts = {str(name): float(n) for name, n in result.statistics.iloc[0].items() if str(name).startswith("n_")}
+    groups = [f"{name[2:]}: {n:.0f}" for name, n in counts.items() if name != "n_obs"]
+    return "; ".join([f"n = {counts['n_obs']:.0f}", *groups])
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
@@ -160,7 +173,7 @@ def _figures(run: Run, patients: bool) -> Iterator[Block]:
     for figure in run.study.figures:
         with drawn(run, figure, patients=patients) as ax:
             svg = as_svg(ax, prefix=f"{run.study.key}-{figure.name}", title=figure.alt, description=figure.caption)
-        yield Block(svg=svg, caption=figure.caption)
+        yield Block(svg=svg, caption=figure.caption, figure=figure)
 
 
 def _comparison(run: Run) -> Iterator[Block]:
@@ -180,7 +193,7 @@ def published_beside_rerun(frame: pd.DataFrame, label: Callable[[str], str] = re
             "term": [readable(term) for term in frame["term"]],
             "printed": [_printed(row) for row in frame.itertuples()],
             "rerun": [_rerun(row) for row in frame.itertuples()],
-            "truth": [number(value) for value in frame["truth"]],
+            "truth": [_counted(row, row.truth) for row in frame.itertuples()],
             "verdict": frame["verdict"].to_numpy(),
             "evidence": frame["evidence"].to_numpy(),
             "source": frame["source"].to_numpy(),
@@ -192,8 +205,10 @@ def published_beside_rerun(frame: pd.DataFrame, label: Callable[[str], str] = re
 def _printed(row: object) -> str:
     value, low, high, kind = (getattr(row, name) for name in ("printed", "printed_low", "printed_high", "kind"))
     decimals = int(getattr(row, "decimals", 0))
-    if kind in ("significant", "not significant", "not recoverable"):
-        return "not public" if kind == "not recoverable" else str(kind)
+    if kind in ("significant", "not significant"):
+        return str(kind)
+    if kind == "not recoverable" and pd.isna(value):
+        return "not public"
     if kind == "direction":
         return "positive" if value > 0 else "negative"
     return fixed(value, decimals) + (f" ({fixed(low, decimals)} to {fixed(high, decimals)})" if pd.notna(low) else "")
@@ -203,7 +218,13 @@ def _rerun(row: object) -> str:
     value, column = getattr(row, "rerun", float("nan")), getattr(row, "column", "")
     if pd.isna(value):
         return ""
-    return f"p {p_value(value)}" if column == "p_value" else number(value)
+    return f"p {p_value(value)}" if column == "p_value" else _counted(row, value)
+
+
+def _counted(row: object, value: Any) -> str:
+    """A number as it is printed; a whole one without decimals where it is a count."""
+    whole = getattr(row, "kind", "") == "size" and float(value).is_integer()
+    return fixed(value, 0) if whole else number(value)
 
 
 def _audits(run: Run) -> Iterator[Block]:

@@ -15,6 +15,7 @@ from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.render import figures
+from alliance_stats.studies.ferreira_levels import course, level_estimands, level_labels, levels
 from alliance_stats.study.declare import Analysis, Derived, Estimand, Figure, Study
 from alliance_stats.study.run import Run
 from alliance_stats.study.targets import load_targets
@@ -97,6 +98,7 @@ ESTIMANDS = {
         summary="Difference in means, adjusted for the value before treatment",
         causal="Randomised; the patients with an alliance rating are a subset chosen after randomisation",
     ),
+    **level_estimands(POPULATION),
 }
 
 SLOPES = {
@@ -179,7 +181,8 @@ _drawings: dict[str, Callable[[Run, Any, bool], Any]] = {
 }  # fmt: skip
 
 LABELS = (
-    {name: f"{meaning}, 8 weeks" for name, (meaning, _) in OUTCOMES.items()}
+    level_labels({name: meaning for name, (meaning, _) in OUTCOMES.items()})
+    | {name: f"{meaning}, 8 weeks" for name, (meaning, _) in OUTCOMES.items()}
     | {f"{name}_at_rating": f"{OUTCOMES[name][0]}, also adjusted for its value at the rating" for name in OUTCOMES}
     | {f"{name}_by_arm": f"{meaning}: alliance by arm" for name, (meaning, _) in OUTCOMES.items()}
     | {f"{name}_arms": f"{OUTCOMES[name][0]}: arms" for name in PRIMARY}
@@ -212,6 +215,8 @@ STUDY = Study(
         *(_at_rating(name) for name in OUTCOMES),
         *(_by_arm(name) for name in OUTCOMES),
         *(_arms(name) for name in PRIMARY),
+        *(course(name) for name in WITH_BASELINE),
+        *(levels(name, name in WITH_BASELINE) for name in OUTCOMES),
     ),
     estimands=ESTIMANDS,
     simulate=simulate_ferreira,
@@ -225,7 +230,7 @@ STUDY = Study(
     figures=(
         Figure("forest", "Outcome at 8 weeks per point of alliance, with 95 % intervals.",
                "Forest plot of the alliance coefficients by outcome", _drawings["forest"], size=(174, 80)),
-        Figure("interaction", "Global perceived effect by alliance and arm, over each arm's observed range; the dashed line "
+        Figure("interaction", "Global perceived effect by alliance and arm, over each arm's observed range; the dotted line "
                "marks the end of the scale.", "Lines of global perceived effect against alliance for three arms",
                _drawings["interaction"], size=(174, 80)),
         Figure("flow", "Participants.", "Flow diagram of the participants by arm", _drawings["flow"]),
@@ -238,6 +243,8 @@ STUDY = Study(
         "Alliance ratings pile up at the end of the scale. Where the arms differ in that share, alliance × arm is rejected too "
         "often even without a true interaction.",
         "In the comparison of alliance with treatment (relative importance) treatment was randomised and alliance was not.",
+        "Change up to session 2 by alliance at session 2 cannot be an effect of alliance: where it is not zero, early "
+        "improvement and alliance went together.",
         "The coefficients of the paper are not public; only directions and the pattern of interactions can be compared.",
     ),
 )  # fmt: skip

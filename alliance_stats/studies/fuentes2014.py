@@ -15,6 +15,7 @@ from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.result import Result
+from alliance_stats.studies import fuentes_levels
 from alliance_stats.study.declare import Analysis, Derived, Estimand, Figure, Option, Study
 from alliance_stats.study.run import Run
 from alliance_stats.study.targets import load_table, load_targets
@@ -78,6 +79,7 @@ ESTIMANDS = {
         summary="Difference in means, and the smallest margin at which it is non-inferior",
         causal="Randomised between the two groups; the comparison was not the trial's declared primary one",
     ),
+    **fuentes_levels.ESTIMANDS,
 }
 
 THERAPISTS = Option(
@@ -143,6 +145,9 @@ def _data_analyses() -> tuple[Analysis, ...]:
                  ONLY_SE_AL | {"effects": COMPARISONS["effects"]}, when=crossed, needs=("therapist",), otherwise=unseen),
         Analysis("pain_by_therapist", clustered, "factorial", "secondary", ONLY_SE_AL, when=nested,
                  needs=("therapist",), otherwise=unseen),
+        *(fuentes_levels.course(name, EFFECTS, SHAM_ENHANCED, GROUPS) for name in ("pain", "ppt")),
+        *(fuentes_levels.with_therapists(name, formula, ONLY_SE_AL | {"effects": COMPARISONS["effects"]})
+          for name, formula in (("pain", pain), ("ppt", ppt))),
     )  # fmt: skip
 
 
@@ -186,6 +191,8 @@ SOURCES = {
     "printed_congress/se_al": "Congress figures",
     "pain/se_al": "These data, adjusted",
     "pain_change/se_al": "These data, change scores",
+    "pain_course/se_al": "These data, repeated measures",
+    "pain_therapists/se_al": "These data, adjusted, therapists random",
 }
 LABELS = {
     "pain": "Fall in pain, adjusted for pain before",
@@ -205,6 +212,7 @@ LABELS = {
     "cells": "adjusted means of the groups",
     "groups": "mean change by group",
     "effect_sizes": "standardised contrasts",
+    **fuentes_levels.LABELS,
     "pain_reduction": "Fall in pain intensity (PI-NRS)",
     "ppt_gain": "Rise in pressure pain threshold",
     "sham_enhanced": "sham enhanced against active limited",
@@ -259,6 +267,7 @@ STUDY = Study(
         "Pain reduction is pain before − pain after, so that a positive number is an improvement. Adjusted for pain before the "
         "session its contrasts are those of an analysis of covariance of pain after, with the sign turned.",
         "The standard deviations of the congress figures are implied (mean ÷ effect size); which SD was used is not stated.",
+        *fuentes_levels.CAUTIONS,
         "Only the immediate effect of one session was tested.",
     ),
 )  # fmt: skip

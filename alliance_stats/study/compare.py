@@ -27,9 +27,9 @@ def comparison(run: Run) -> pd.DataFrame:
 
     Verdicts on original data and printed tables: ``to the digit`` (rounds to the printed value), ``within rounding``
     (reachable from inputs rounded as printed), ``inside published interval``, ``same direction`` (sign, or the same side of
-    5 % where only significance was printed), ``differs``, ``not recoverable``. Simulated data check the code, never the
-    paper: ``code check passed`` where the truth of the simulation lies within 3.29 standard errors of the rerun, else
-    ``code check failed``.
+    5 % where only significance was printed; never of a count or share), ``differs``, ``not recoverable``. Simulated data check
+    the code, never the paper: ``code check passed`` where the truth of the simulation lies within 3.29 standard errors of the
+    rerun, else ``code check failed``.
     """
     rows = [_row(run, target) for target in run.study.targets]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -53,6 +53,8 @@ def _row(run: Run, target: Target) -> dict[str, Any]:
     if analysis is not None and name not in run.results:
         return row | {"verdict": "not recoverable", "note": "not analysed under the options chosen"}
     found = _look_up(run, target)
+    if target.analysis == "data" and np.isnan(found["n"]):
+        return row | {"verdict": "not recoverable", "note": f"the data do not name the {target.term}"}
     on_p = target.kind in ("significant", "not significant") and (evidence != "simulated" or "estimate" not in found)
     column = row["column"] = "p_value" if on_p else target.column
     row["rerun"] = found[column]
@@ -64,7 +66,7 @@ def _row(run: Run, target: Target) -> dict[str, Any]:
 def _look_up(run: Run, target: Target) -> dict[str, Any]:
     """The row of the rerun that a target speaks of; TargetError where the study has none."""
     if target.analysis == "data":
-        return {"n": float(len(run.data))}
+        return {"n": _count(run, target.term)}
     if target.term == "" and target.analysis in run.results:
         return dict(run.results[target.analysis].statistics.iloc[0])
     frame = run.derived.get(target.analysis)
@@ -83,9 +85,17 @@ def _look_up(run: Run, target: Target) -> dict[str, Any]:
     return dict(rows.iloc[0])
 
 
+def _count(run: Run, term: str) -> float:
+    """How many patients there are, or how many of what another column names, e.g. ``therapists``; missing without it."""
+    if term == "patients":
+        return float(run.patients)
+    name = term.removesuffix("s")
+    return float(run.data[name].nunique()) if name in run.data else np.nan
+
+
 def _code_check(run: Run, target: Target, found: dict[str, Any]) -> dict[str, Any]:
     if target.analysis == "data":
-        return {"truth": target.printed, "verdict": _checked(found[target.column] == target.printed)}
+        return {"truth": target.printed, "verdict": _checked(bool(found[target.column] == target.printed))}
     truth = run.truth
     if truth is None:
         raise TargetError(f"study '{run.study.key}': simulated data came without their truth")
@@ -117,6 +127,8 @@ def _verdict(run: Run, analysis: Analysis | None, target: Target, value: float) 
         return "within rounding"
     if target.low is not None and target.high is not None and target.low <= value <= target.high:
         return "inside published interval"
+    if target.kind == "size":
+        return "differs"
     return "same direction" if np.sign(value) == np.sign(printed) else "differs"
 
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from alliance_stats.synthetic.trial import Trial
 
 Role = Literal["primary", "secondary"]
-Kind = Literal["value", "direction", "significant", "not significant", "not recoverable"]
+Kind = Literal["value", "size", "direction", "significant", "not significant", "not recoverable"]
 Evidence = Literal["original data", "summary statistics", "simulated"]
 Derived = Callable[[Result], pd.DataFrame]
+Remarks = Callable[[Result], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,11 @@ class Analysis:
     """One model with its estimand.
 
     ``derived`` names frames made from the result, e.g. ``{"arms": partial(contrast, by="arm")}``. ``table`` names a table of
-    printed numbers that is analysed in place of the trial data. ``needs`` are optional columns; without them the analysis
-    is left out and ``otherwise`` says what that means. ``when`` restricts it to choices of the study's options.
+    printed numbers that is analysed in place of the trial data. ``prepare`` are steps of this analysis alone, such as
+    ``Long`` for repeated measures. ``needs`` are optional columns and ``groups`` grouping columns with the least number of
+    groups, e.g. ``{"therapist": 3}``: rows without a group are left out and counted. Without them ``instead`` is fitted or,
+    where there is none, the analysis is left out; ``otherwise`` says what that means. ``when`` restricts it to choices of the
+    study's options. ``remarks`` makes sentences from the result, which join its notes.
     """
 
     name: str
@@ -61,6 +65,10 @@ class Analysis:
     needs: tuple[str, ...] = ()
     otherwise: str = ""
     when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prepare: tuple[Step, ...] = ()
+    groups: Mapping[str, int] = field(default_factory=dict)
+    instead: Model | None = None
+    remarks: Remarks | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,9 @@ class Target:
     """One printed number and where it was read.
 
     ``analysis`` is an analysis (``pain``) or a derived frame (``pain/effects``), ``term`` a row of it, ``column`` a column of
-    the glossary. ``kind``: a ``value`` with its interval, a ``direction`` (the sign of ``printed``), ``significant`` or
-    ``not significant`` at 5 %, or ``not recoverable`` with the reason in ``note``.
+    the glossary. ``kind``: a ``value`` with its interval, a ``size`` (a count or share, whose sign says nothing), a
+    ``direction`` (the sign of ``printed``), ``significant`` or ``not significant`` at 5 %, or ``not recoverable`` with the
+    reason in ``note``.
     """
 
     analysis: str
@@ -112,8 +121,9 @@ class Study:
     """A published design, declared once: the same declaration checks data, analyses them and writes the report.
 
     ``variables`` check the data and make the codebook; ``prepare`` are steps before the analyses; ``waves`` name the columns
-    that a patient must have to be counted at a wave; ``side_by_side`` are terms shown from every source; ``labels`` give
-    analyses and derived frames their names in print; ``cautions`` stand on every report.
+    that a patient must have to be counted at a wave; ``arm`` names the columns of the treatment, ``()`` where there is one
+    group; ``side_by_side`` are terms shown from every source; ``labels`` give analyses and derived frames their names in print;
+    ``cautions`` stand on every report.
 
     ``run()`` reruns it on its synthetic stand-in, ``run("mine.csv", rename={"id": "patient"})`` on anyone's data.
     """
@@ -166,7 +176,7 @@ class Study:
 
         Parameters
         ----------
-        data : path of a file or a DataFrame, one row a patient; neither is changed.
+        data : path of a file or a DataFrame, one row a patient (or a session, as declared); neither is changed.
         rename : the data's column names → the study's, e.g. ``{"id": "patient"}``.
         ranges : ranges that replace the declared ones, e.g. ``{"alliance": (16, 112)}`` for another form of the scale.
         encoding, decimal : how to read a text file, see ``read_table``.

@@ -18,6 +18,7 @@ from alliance_stats.data.schema import check
 from alliance_stats.errors import AllianceError, DataError
 from alliance_stats.render.labels import readable
 from alliance_stats.result import TIDY, Result
+from alliance_stats.study.analyse import analyse
 from alliance_stats.study.compare import comparison
 from alliance_stats.study.declare import Analysis, Evidence, Study
 from alliance_stats.study.stand_in import known_truth
@@ -73,17 +74,58 @@ class Run:
         derived = {k: v for k, v in self.derived.items() if k.startswith(f"{analysis.name}/")}
         return {analysis.name: self.results[analysis.name].tidy(), **derived}
 
+    @property
+    def arms(self) -> list[str]:
+        """The columns of the treatment, none where there is one group."""
+        return [self.study.arm] if isinstance(self.study.arm, str) else list(self.study.arm)
+
+    @property
+    def patients(self) -> int:
+        """Number of patients, whether a row is a patient or a session."""
+        key = self.key
+        return len(self.data) if key is None else int(self.data[key].nunique())
+
+    @property
+    def key(self) -> str | None:
+        """The column that names the patient: the first key of the study."""
+        return next((v.name for v in self.study.variables if v.key and v.name in self.data), None)
+
     def flow(self) -> pd.DataFrame:
-        """Participants by arm and wave, as a frame for the flow diagram."""
-        names = [self.study.arm] if isinstance(self.study.arm, str) else list(self.study.arm)
-        arm = self.data[names].astype(str).agg(", ".join, axis=1)
+        """Participants by arm and wave, as a frame for the flow diagram; of data with one row a patient and arms."""
+        if not self.arms or self.patients < len(self.data):
+            raise AllianceError(
+                f"flow: '{self.study.key}' has no arms, or more than one row a patient; there is no flow"
+            )
+        arm = self.data[self.arms].astype(str).agg(", ".join, axis=1)
         return flow_frame(self.data.assign(arm=arm), "arm", self.study.waves, start=self.study.start)
 
     def describe(self) -> pd.DataFrame:
-        """Mean, SD, skew and share at the scale's maximum of the outcomes, by arm."""
+        """Mean, SD, skew and share at the scale's maximum of the outcomes, by arm.
+
+        Where a row is a session, variables that hold one value a patient are described with one row a patient.
+        """
         limits = {n: m for n in self.study.outcomes if np.isfinite(m := self.maximum(n))}
-        arm = [self.study.arm] if isinstance(self.study.arm, str) else list(self.study.arm)
-        return describe(self.data, arm, list(self.study.outcomes), limits)
+        once, often = self._by_patient()
+        frames = [
+            describe(frame, self.arms, list(columns), {n: limits[n] for n in columns if n in limits})
+            for frame, columns in (once, often)
+            if columns
+        ]
+        found = pd.concat(frames, ignore_index=True)
+        place = {name: i for i, name in enumerate(self.study.outcomes)}
+        return found.sort_values("variable", key=lambda names: names.map(place), kind="stable", ignore_index=True)
+
+    def _by_patient(self) -> tuple[tuple[pd.DataFrame, tuple[str, ...]], tuple[pd.DataFrame, tuple[str, ...]]]:
+        """The outcomes that hold one value a patient, on one row a patient; the others, on all rows."""
+        outcomes = self.study.outcomes
+        if self.key is None or self.patients == len(self.data):
+            return (self.data, outcomes), (self.data, ())
+        groups = self.data.groupby(self.key, sort=False, observed=True)
+        constant = tuple(name for name in outcomes if (groups[name].nunique() <= 1).all())
+        return (groups.first().reset_index(), constant), (
+            self.data,
+            tuple(name for name in outcomes if name not in constant),
+        )
 
     def maximum(self, name: str) -> float:
         """The end of a variable's scale, missing where none is declared."""
@@ -136,7 +178,7 @@ def run_study(
     prepared = checked
     for step in study.prepare:
         prepared = step(prepared)
-    results, derived, skipped = _analyse(study, prepared, options)
+    made = analyse(study, prepared, options)
     return Run(
         replace(study, variables=declared),
         prepared,
@@ -144,9 +186,9 @@ def run_study(
         source,
         data_hash(checked[[v.name for v in declared if v.name in checked]]),
         options,
-        results,
-        derived,
-        skipped,
+        made.results,
+        made.derived,
+        made.skipped,
         truth,
         tuple(frame.attrs.get("notes", ())),
     )
@@ -172,22 +214,3 @@ def _check_options(study: Study, options: Mapping[str, str]) -> None:
             choices = "; ".join(f"{name}='{key}': {text}" for key, text in option.choices.items())
             found = f"is {options[name]!r}" if name in options else "is needed"
             raise AllianceError(f"option '{name}' {found} ({option.meaning}). Choose one of {choices}")
-
-
-def _analyse(
-    study: Study, frame: pd.DataFrame, options: Mapping[str, str]
-) -> tuple[dict[str, Result], dict[str, pd.DataFrame], dict[str, str]]:
-    results: dict[str, Result] = {}
-    derived: dict[str, pd.DataFrame] = {}
-    skipped: dict[str, str] = {}
-    for analysis in study.analyses:
-        if any(options.get(name) not in choices for name, choices in analysis.when.items()):
-            continue
-        absent = [name for name in analysis.needs if name not in frame or frame[name].isna().all()]
-        if absent:
-            skipped[analysis.name] = f"{', '.join(absent)} not measured; {analysis.otherwise}"
-            continue
-        result = analysis.model.fit(frame if analysis.table is None else study.tables[analysis.table])
-        results[analysis.name] = result
-        derived |= {f"{analysis.name}/{name}": make(result) for name, make in analysis.derived.items()}
-    return results, derived, skipped

@@ -43,7 +43,7 @@ def _target(row: dict[str, str], line: int, key: str) -> Target:
         raise TargetError(f"{where}: kind is '{row['kind']}'; use one of {', '.join(get_args(Kind))}")
     if not row["source"]:
         raise TargetError(f"{where}: a printed number needs its source")
-    if row["kind"] in ("value", "direction") and not row["printed"]:
+    if row["kind"] in ("value", "size", "direction") and not row["printed"]:
         raise TargetError(f"{where}: a {row['kind']} needs the printed number")
     if row["kind"] == "not recoverable" and not row["note"]:
         raise TargetError(f"{where}: say in note why the number is not recoverable")

@@ -1,7 +1,8 @@
 """Seeded synthetic trials whose truth is known."""
 
+from alliance_stats.synthetic.critschristoph import simulate_critschristoph
 from alliance_stats.synthetic.ferreira import simulate_ferreira
 from alliance_stats.synthetic.fuentes import simulate_fuentes
 from alliance_stats.synthetic.trial import Trial
 
-__all__ = ["Trial", "simulate_ferreira", "simulate_fuentes"]
+__all__ = ["Trial", "simulate_critschristoph", "simulate_ferreira", "simulate_fuentes"]

@@ -76,6 +76,7 @@ def truth_rows(
     for name in REPEATED:
         yield f"{name}_at_rating", "alliance", float(slopes[name][0]), f"the same effect, given {name} at session 2"
     yield from interaction_rows(slopes, MEASURES)
+    yield from _level_rows(slopes)
     for name in slopes:
         yield (
             f"{name}_by_arm",
@@ -88,6 +89,21 @@ def truth_rows(
         total = np.array(measure.effects) + slopes[name] * (means - means.mean())
         for arm, value in zip(ARMS[1:], total[1:] - total[0], strict=True):
             yield f"{name}_arms", f"{arm} − {ARMS[0]}", float(value), f"effect of {arm} against {ARMS[0]} on {name}"
+
+
+def _level_rows(slopes: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str, float, str]]:
+    """Where the slope is the same in all arms: alliance acts on the 8 weeks alone, within as between therapists."""
+    alike = [name for name in slopes if np.ptp(slopes[name]) == 0]
+    for name in alike:
+        slope = float(slopes[name][0])
+        for part in ("within", "between"):
+            meaning = f"effect of one point of alliance on {name}, {part} therapists"
+            yield f"{name}_therapists", f"alliance_{part}", slope, meaning
+        if name in REPEATED:
+            meaning = f"change of {name} by one point of alliance at session 2"
+            yield f"{name}_course", "8 weeks − baseline", slope, f"{meaning}, from baseline to 8 weeks"
+            yield f"{name}_course", "session 2 − baseline", 0.0, f"{meaning}, before it was rated"
+            yield f"{name}_course", "8 weeks − session 2", slope, f"{meaning}, after it was rated"
 
 
 def interaction_rows(

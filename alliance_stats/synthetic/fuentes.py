@@ -185,7 +185,12 @@ def _leaving_room(before: np.ndarray, change: np.ndarray, scale: tuple[float, fl
 def _truth() -> Iterator[tuple[str, str, float, str]]:
     for name, gain in GAINS.items():
         what = "fall of pain" if gain.better < 0 else "rise of the pressure pain threshold"
-        for analysis, how in ((name, "given the baseline"), (f"{name}_change", "as change")):
+        for analysis, how in (
+            (name, "given the baseline"),
+            (f"{name}_change", "as change"),
+            (f"{name}_course", "as change from before to after"),
+            (f"{name}_therapists", "given the baseline, over therapists"),
+        ):
             for term, weights in CONTRASTS.items():
                 value = sum(weight * gain.means[group] for group, weight in weights.items())
                 yield analysis, term, value, f"{term}, {what} ({gain.unit}), {how}"

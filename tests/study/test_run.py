@@ -56,8 +56,14 @@ def test_a_run_refits_what_the_model_alone_gives(ferreira_csv):
 def test_what_was_not_measured_is_skipped_with_the_reason():
     data = al.studies["ferreira2013"].simulate(rng=6).data
     run = al.studies["ferreira2013"].run(data.drop(columns=["pain_session2", "therapist"]))
-    assert set(run.skipped) == {"pain_at_rating", "gpe_at_rating"}  # the stand-in has no effect rating at session 2
+    levels = {f"{name}_therapists" for name in ("psfs", "gpe", "pain", "rmdq")}
+    assert set(run.skipped) == {
+        "pain_at_rating",
+        "gpe_at_rating",
+        *levels,
+    }  # no effect rating at session 2 in the stand-in
     assert "not separable from early improvement" in run.skipped["pain_at_rating"]
+    assert "therapist not measured" in run.skipped["psfs_therapists"]
     assert "psfs_at_rating" in run.results
 
 

@@ -26,6 +26,7 @@ FORMULAS = {
     "gpe_arms": "gpe_8w ~ arm",
     **{f"{y}_arms": f"{y}_8w ~ arm + {y}_baseline" for y in ("psfs", "pain", "rmdq")},
 }
+LEVELS = {f"{y}_{level}" for y in ("psfs", "pain", "rmdq") for level in ("course", "therapists")}  # mixed models
 DERIVED = {"MCE − GE", "SMT − GE", "SMT − MCE", "alliance:arm"}  # differences of slopes or means, and a joint test
 N = 20_000
 NO_THERAPISTS = {"alliance_icc": 0.0, "outcome_icc": 0.0}
@@ -221,7 +222,21 @@ def test_truth_names_terms_of_the_models(analysis):
 
 
 def test_truth_covers_exactly_the_analyses():
-    assert set(simulate_ferreira().truth["analysis"]) == set(FORMULAS)
+    assert set(simulate_ferreira().truth["analysis"]) == {*FORMULAS, *LEVELS}
+
+
+def test_alliance_acts_on_the_last_wave_alone_within_as_between_therapists():
+    trial = simulate_ferreira(alliance_effect={"rmdq": -0.2})
+    assert trial.true_value("rmdq_course", "session 2 − baseline") == 0
+    for analysis, term in (
+        ("rmdq_course", "8 weeks − session 2"),
+        ("rmdq_course", "8 weeks − baseline"),
+        ("rmdq_therapists", "alliance_within"),
+        ("rmdq_therapists", "alliance_between"),
+    ):
+        assert trial.true_value(analysis, term) == -0.2
+    assert "gpe_therapists" not in set(trial.truth["analysis"])  # its slopes differ by arm
+    assert "gpe_therapists" in set(simulate_ferreira(interaction="none").truth["analysis"])
 
 
 def test_truth_of_gpe():
