@@ -46,6 +46,8 @@ from alliance_stats.studies import REGISTRY as studies  # noqa: N811  a mapping,
 from alliance_stats.studies import load_synthetic
 from alliance_stats.study.declare import Analysis, Estimand, Option, Study, Target
 from alliance_stats.study.run import Run
+from alliance_stats.synthetic.composed import simulate_trial
+from alliance_stats.synthetic.design import TrialDesign
 from alliance_stats.synthetic.items import simulate_items
 
 __version__ = "0.1.0"
@@ -53,14 +55,14 @@ __version__ = "0.1.0"
 __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
     "FormulaError", "Lag", "Lead", "LinearModel", "Long", "MixedModel", "Option", "PerPatient", "Result", "Run",
-    "Study", "SummaryStatistics", "Target", "TargetError", "Variable", "alpha", "anova", "attrition_counts",
-    "attrition_table", "below_maximum", "bootstrap", "caseload", "change_summary", "clinical_cutoff", "cohens_d",
-    "compare", "contextual_effect", "contrast", "curve", "dependability", "describe", "figures", "floor_ceiling",
-    "flow_frame", "icc", "instrument", "instruments", "item_answers", "item_statistics", "johnson_neyman",
-    "keyed_items", "leave_one_out", "load_synthetic", "marginal_means", "missing_by_design", "missing_by_item",
-    "missing_codes", "missing_patterns", "multilevel_reliability", "non_inferiority", "omega", "predict", "profile",
-    "random_effects", "rater_agreement", "read_table", "refit", "relative_importance", "reliable_change", "residuals",
-    "responders", "rounded", "save_figure", "score", "sensitivity", "simple_slopes", "simulate", "simulate_items",
-    "slope_curve", "standardised_effects", "standardised_random_effects", "studies", "wald_test", "within_between",
-    "write_codebook",
+    "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable", "alpha", "anova",
+    "attrition_counts", "attrition_table", "below_maximum", "bootstrap", "caseload", "change_summary",
+    "clinical_cutoff", "cohens_d", "compare", "contextual_effect", "contrast", "curve", "dependability", "describe",
+    "figures", "floor_ceiling", "flow_frame", "icc", "instrument", "instruments", "item_answers", "item_statistics",
+    "johnson_neyman", "keyed_items", "leave_one_out", "load_synthetic", "marginal_means", "missing_by_design",
+    "missing_by_item", "missing_codes", "missing_patterns", "multilevel_reliability", "non_inferiority", "omega",
+    "predict", "profile", "random_effects", "rater_agreement", "read_table", "refit", "relative_importance",
+    "reliable_change", "residuals", "responders", "rounded", "save_figure", "score", "sensitivity", "simple_slopes",
+    "simulate", "simulate_items", "simulate_trial", "slope_curve", "standardised_effects",
+    "standardised_random_effects", "studies", "wald_test", "within_between", "write_codebook",
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -19,15 +20,17 @@ ASSUMED = "assumed"
 class Trial:
     """A simulated trial.
 
-    ``data`` holds one row a patient. ``truth`` (columns analysis, term, value, meaning) names coefficients as the models
-    name them. ``parameters`` (columns name, value, meaning, source) lists every number that went in, with "assumed"
-    where no publication gives it. The same ``seed`` and options make the same data.
+    ``data`` holds one row a patient, or one a session. ``truth`` (columns analysis, term, value, meaning) names coefficients as
+    the models name them. ``parameters`` (columns name, value, meaning, source) lists every number that went in, with "assumed"
+    where no publication gives it. ``models`` are declarations whose coefficients the truth names, by analysis, where the
+    generator declares them. The same ``seed`` and options make the same data.
     """
 
     data: pd.DataFrame
     truth: pd.DataFrame
     parameters: pd.DataFrame
     seed: Seed
+    models: Mapping[str, Any] = field(default_factory=dict)
 
     def true_value(self, analysis: str, term: str) -> float:
         """The true value of one term; AllianceError where the truth does not have it."""
