@@ -51,11 +51,21 @@ LOOKS = (
 
 @contextmanager
 def house() -> Iterator[None]:
-    """The house look on top of matplotlib's defaults, for the time of the block only."""
+    """The house look on top of matplotlib's defaults, for the time of the block only.
+
+    Whether figures show themselves is no part of the look: a notebook turns that on with its first figure, and it stays on.
+    """
     import matplotlib.style
 
-    with matplotlib.style.context(["default", HOUSE]):
-        yield
+    interactive = matplotlib.is_interactive()
+    try:
+        with matplotlib.style.context(["default", HOUSE]):
+            try:
+                yield
+            finally:
+                interactive = matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(interactive)
 
 
 def canvas(width: float = 85.0, height: float | None = None, columns: int = 1) -> tuple[Axes, ...]:

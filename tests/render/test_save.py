@@ -72,3 +72,16 @@ def test_a_layout_of_the_user_that_cuts_nothing_is_left_alone(tmp_path):
     figures.save_figure(ax, tmp_path / "a.svg")
     assert figure.get_layout_engine() is None
     assert ax.get_position().x0 == pytest.approx(0.3)
+
+
+def test_every_figure_of_a_notebook_is_shown() -> None:
+    """A notebook's backend turns interactive drawing on while the first figure is made; the house look must not undo it."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook()
+    for source in ("import alliance_stats as al", *["ax = al.figures.canvas()[0]"] * 3):
+        notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    shown = ["image/png" in output.get("data", {}) for cell in notebook.cells[1:] for output in cell.outputs]
+    assert shown == [True, True, True]
