@@ -1,5 +1,6 @@
 """alliance_stats: does the working alliance predict pain, disability, adherence and dropout?"""
 
+from alliance_stats.claims import claims, claims_evidence
 from alliance_stats.data.attrition import attrition_counts, attrition_table
 from alliance_stats.data.describe import describe
 from alliance_stats.data.flow import flow_frame
@@ -36,11 +37,14 @@ from alliance_stats.instruments.responders import responders
 from alliance_stats.instruments.scoring import keyed_items, score
 from alliance_stats.instruments.shares import floor_ceiling
 from alliance_stats.models.linear import LinearModel
+from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.mixed import MixedModel
+from alliance_stats.models.process_models import process_model
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
 from alliance_stats.render.save import save_figure
 from alliance_stats.render.table import rounded
+from alliance_stats.report.claims import report_claims
 from alliance_stats.result import Result
 from alliance_stats.studies import REGISTRY as studies  # noqa: N811  a mapping, named as users name it
 from alliance_stats.studies import load_synthetic
@@ -54,15 +58,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
-    "FormulaError", "Lag", "Lead", "LinearModel", "Long", "MixedModel", "Option", "PerPatient", "Result", "Run",
-    "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable", "alpha", "anova",
-    "attrition_counts", "attrition_table", "below_maximum", "bootstrap", "caseload", "change_summary",
-    "clinical_cutoff", "cohens_d", "compare", "contextual_effect", "contrast", "curve", "dependability", "describe",
-    "figures", "floor_ceiling", "flow_frame", "icc", "instrument", "instruments", "item_answers", "item_statistics",
-    "johnson_neyman", "keyed_items", "leave_one_out", "load_synthetic", "marginal_means", "missing_by_design",
-    "missing_by_item", "missing_codes", "missing_patterns", "multilevel_reliability", "non_inferiority", "omega",
-    "predict", "profile", "random_effects", "rater_agreement", "read_table", "refit", "relative_importance",
-    "reliable_change", "residuals", "responders", "rounded", "save_figure", "score", "sensitivity", "simple_slopes",
-    "simulate", "simulate_items", "simulate_trial", "slope_curve", "standardised_effects",
-    "standardised_random_effects", "studies", "wald_test", "within_between", "write_codebook",
+    "FormulaError", "Lag", "Lead", "LinearModel", "Long", "Mediation", "MixedModel", "Option", "PerPatient", "Result",
+    "Run", "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable", "alpha", "anova",
+    "attrition_counts", "attrition_table", "below_maximum", "bootstrap", "caseload", "change_summary", "claims",
+    "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "contextual_effect", "contrast", "curve",
+    "dependability", "describe", "figures", "floor_ceiling", "flow_frame", "icc", "instrument", "instruments",
+    "item_answers", "item_statistics", "johnson_neyman", "keyed_items", "leave_one_out", "load_synthetic",
+    "marginal_means", "missing_by_design", "missing_by_item", "missing_codes", "missing_patterns",
+    "multilevel_reliability", "non_inferiority", "omega", "predict", "process_model", "profile", "random_effects",
+    "rater_agreement", "read_table", "refit", "relative_importance", "reliable_change", "report_claims", "residuals",
+    "responders", "rounded", "save_figure", "score", "sensitivity", "simple_slopes", "simulate", "simulate_items",
+    "simulate_trial", "slope_curve", "standardised_effects", "standardised_random_effects", "studies", "wald_test",
+    "within_between", "write_codebook",
 ]  # fmt: skip

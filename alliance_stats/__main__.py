@@ -22,7 +22,7 @@ Pairs = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be given 
 def list_studies() -> None:
     """List the studies."""
     for key, study in REGISTRY.items():
-        typer.echo(f"{key:<14} {study.title}\n{'':<14} {study.citation}")
+        typer.echo(f"{key:<18} {study.title}\n{'':<18} {study.citation}")
 
 
 @app.command()
@@ -86,10 +86,11 @@ def report(
     keys: Annotated[list[str] | None, typer.Argument(help="studies; all where none is given")] = None,
     out: Folder = Path("reports"),
 ) -> None:
-    """Rerun studies on their stand-ins and write reports, figures (svg and pdf) and the index."""
+    """Rerun studies on their stand-ins; write reports, figures (svg and pdf), the index and, with all studies, the claims."""
     from tqdm.auto import tqdm
 
     from alliance_stats.report import write_figures, write_index, write_report
+    from alliance_stats.report.claims import report_claims
 
     out.mkdir(parents=True, exist_ok=True)
     chosen: Sequence[Study] = [REGISTRY[key] for key in (keys or REGISTRY)]
@@ -97,7 +98,9 @@ def report(
     for done in runs:
         write_report(done, out / f"{done.study.key}.html")
         write_figures(done, out / "figures")
-    typer.echo(f"{len(runs)} reports and {write_index(runs, out / 'index.html')}")
+    if not keys:
+        report_claims(out / "claims.html", runs)
+    typer.echo(f"{len(runs)} reports and {write_index(runs, out / 'index.html', claims=not keys)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

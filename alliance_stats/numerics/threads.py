@@ -8,7 +8,7 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-WORTHWHILE = 600  # rows of a dense matrix from which two threads factor it faster than one
+WORTHWHILE = 3000  # rows of a dense matrix from which two threads are worth what they lose on a busy machine
 
 
 @contextmanager

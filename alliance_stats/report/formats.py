@@ -72,7 +72,7 @@ def _tree(run: Run, folder: Path, suffix: str, patients: bool, place: str = "", 
             file = save_figure(ax, folder / f"{run.study.key}-{figure.name}{suffix}")
         images[figure.name] = place + file.name
     warning = f"Evidence: {run.evidence}. {LEVELS['simulated']}" if run.evidence == "simulated" else ""
-    subtitle = f"{run.study.citation} · doi:{run.study.doi}"
+    subtitle = run.study.reference
     found = sections(run, patients=patients)
     return document(run.study.title, subtitle, warning, found, images, **options)
 

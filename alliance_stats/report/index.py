@@ -9,8 +9,8 @@ from alliance_stats.report.page import render
 from alliance_stats.study.run import Run
 
 
-def write_index(runs: Sequence[Run], path: Path) -> Path:
-    """Write the index: one entry a study, with its question, evidence and the count of verdicts."""
+def write_index(runs: Sequence[Run], path: Path, *, claims: bool = False) -> Path:
+    """Write the index: the page of claims where there is one, and an entry a study with question, evidence and verdicts."""
     entries = [
         {
             "key": run.study.key,
@@ -22,5 +22,5 @@ def write_index(runs: Sequence[Run], path: Path) -> Path:
         }
         for run in runs
     ]
-    path.write_text(render("index.html", entries=entries), encoding="utf-8")
+    path.write_text(render("index.html", entries=entries, claims=claims), encoding="utf-8")
     return path

@@ -17,7 +17,7 @@ def report_html(run: Run, *, patients: bool = False) -> str:
     return render(
         "report.html",
         title=run.study.title,
-        subtitle=f"{run.study.citation} · doi:{run.study.doi}",
+        subtitle=run.study.reference,
         evidence=run.evidence,
         warning=LEVELS["simulated"] if run.evidence == "simulated" else "",
         sections=[(section, [_block(block) for block in section.blocks]) for section in found],

@@ -247,6 +247,6 @@ def _provenance(run: Run) -> pd.DataFrame:
         *(("Reading", note) for note in run.notes),
         ("Python", platform.python_version()),
         *((name, version(name)) for name in PACKAGES),
-        ("Citation of the study", f"{run.study.citation}, doi:{run.study.doi}"),
+        ("Citation of the study", run.study.reference),
     ]
     return pd.DataFrame(rows, columns=["what", "value"])

@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_stats.errors import AllianceError
 from alliance_stats.study.declare import Study
 
-KEYS = ("critschristoph2011", "ferreira2013", "fuentes2014")
+KEYS = ("chen2019", "critschristoph2011", "ferreira2013", "fuentes2014", "kaptchuk2008")
 
 
 class Studies(Mapping[str, Study]):

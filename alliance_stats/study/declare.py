@@ -189,5 +189,10 @@ class Study:
         reading = {"rename": rename, "encoding": encoding, "decimal": decimal}
         return run_study(self, data, reading=reading, ranges=ranges or {}, options=options)
 
+    @property
+    def reference(self) -> str:
+        """The citation, with the DOI where there is one."""
+        return f"{self.citation} · doi:{self.doi}" if self.doi else self.citation
+
     def __repr__(self) -> str:
         return f"Study {self.key}: {self.title}\n{self.citation}\n{self.question}"

@@ -4,6 +4,7 @@ from alliance_stats.synthetic.composed import simulate_trial
 from alliance_stats.synthetic.critschristoph import simulate_critschristoph
 from alliance_stats.synthetic.design import TrialDesign
 from alliance_stats.synthetic.ferreira import simulate_ferreira
+from alliance_stats.synthetic.from_summaries import simulate_chen, simulate_kaptchuk
 from alliance_stats.synthetic.fuentes import simulate_fuentes
 from alliance_stats.synthetic.items import simulate_items
 from alliance_stats.synthetic.trial import Trial
@@ -11,9 +12,11 @@ from alliance_stats.synthetic.trial import Trial
 __all__ = [
     "Trial",
     "TrialDesign",
+    "simulate_chen",
     "simulate_critschristoph",
     "simulate_ferreira",
     "simulate_fuentes",
     "simulate_items",
+    "simulate_kaptchuk",
     "simulate_trial",
 ]

@@ -141,4 +141,6 @@ def test_simulate_writes_the_same_bytes_for_the_same_seed(capsys, tmp_path):
 
 def test_report_writes_all_studies_and_the_index(capsys, tmp_path):
     assert call(capsys, "report", "--out", tmp_path)[0] == 0
-    assert {f.name for f in tmp_path.iterdir()} == {"index.html", "figures", *(f"{k}.html" for k in al.studies)}
+    pages = {"index.html", "claims.html", *(f"{k}.html" for k in al.studies)}
+    assert {f.name for f in tmp_path.iterdir()} == {"figures", *pages}
+    assert "claims.html" in (tmp_path / "index.html").read_text(encoding="utf-8")
