@@ -204,7 +204,7 @@ def _field(variable: Variable) -> dict[str, Any]:
     numeric = "integer" if variable.integer else "number"
     field: dict[str, Any] = {
         "name": variable.name,
-        "type": numeric if variable.kind == "number" else "string",
+        "type": {"number": numeric, "date": "any"}.get(variable.kind, "string"),
         "description": variable.meaning,
     }
     if variable.unit:

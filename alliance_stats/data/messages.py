@@ -15,6 +15,7 @@ from alliance_stats.errors import closest
 SHOWN = 10
 ABSENT = "column_in_dataframe"  # pandera's name for a required column that is not there
 DOUBLED = "duplicated keys"
+EARLY = "too early"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ def _words(rule: str, variable: Variable) -> tuple[str, str]:
         return f"not in the range {bounds}{' ' * bool(variable.unit)}{variable.unit}", ""
     if rule == "level":
         return "unknown level", f"; allowed are {', '.join(map(repr, variable.levels or ()))}"
+    if rule == EARLY:
+        return (
+            f"before {variable.not_before!r} of the same row",
+            f"; correct {variable.name!r} or {variable.not_before!r}",
+        )
     return {
+        "date": ("no date", "; write dates as 2024-03-31"),
         "missing": ("value missing where every row needs one", ""),
         "decimal comma": ("decimal comma in a number", '; read the file with decimal=","'),
         "text": ("text where a number is expected", ""),

@@ -11,6 +11,7 @@ from alliance_stats.data.cells import COMMA_NUMBER, EXACT, POINT_NUMBER
 from alliance_stats.data.variables import Variable
 
 # A rule takes a column as it came and answers True for every value that keeps it.
+ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 Rule = Callable[[pd.Series], pd.Series]
 
 
@@ -21,6 +22,18 @@ def as_numbers(column: pd.Series) -> pd.Series:
         return pd.Series(values, index=column.index, name=column.name)
     text = _stripped(column)
     return text.where(_matches(text, POINT_NUMBER)).astype(object).astype("float64")
+
+
+def as_dates(column: pd.Series) -> pd.Series:
+    """The column as datetimes, NaT for what is missing and for what is no date of the form 2024-03-31 (a time may follow)."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.dt.tz_localize(None) if column.dt.tz is not None else column
+    if pd.api.types.is_numeric_dtype(column):
+        return pd.Series(pd.NaT, index=column.index, dtype="datetime64[us]")
+    text = _stripped(column)
+    return pd.to_datetime(text.where(_matches(text, ISO_DATE)), format="ISO8601", errors="coerce").astype(
+        "datetime64[us]"
+    )
 
 
 def as_text(column: pd.Series) -> pd.Series:
@@ -57,6 +70,8 @@ def typed(column: pd.Series, variable: Variable) -> pd.Series:
     """
     if variable.kind == "identifier":
         return as_identifier(column)
+    if variable.kind == "date":
+        return as_dates(column)
     if variable.levels is not None:
         text = as_text(column)
         levels = pd.CategoricalDtype(list(variable.levels))
@@ -83,6 +98,8 @@ def rules(variable: Variable) -> dict[str, Rule]:
         found["missing"] = lambda column: as_identifier(column).notna()
     if variable.levels is not None:
         found["level"] = lambda column: as_text(column).isin(variable.levels or ()) | _absent(column, variable)
+    if variable.kind == "date":
+        found["date"] = lambda column: as_dates(column).notna() | _absent(column, variable)
     if variable.kind == "number":
         found["decimal comma"] = lambda column: ~_is_decimal_comma(column)
         found["text"] = lambda column: (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_stats.data.declared_missing import without_missing_codes
-from alliance_stats.data.messages import ABSENT, DOUBLED, Violation, message
+from alliance_stats.data.messages import ABSENT, DOUBLED, EARLY, Violation, message
 from alliance_stats.data.names import refuse_doubles
 from alliance_stats.data.parsing import key_table, rules, typed
 from alliance_stats.data.variables import Variable, check_declarations
@@ -80,8 +80,21 @@ def violations(frame: pd.DataFrame, variables: Sequence[Variable]) -> list[Viola
         try:
             _schema(variables).validate(numbered, lazy=True)
         except SchemaErrors as errors:
-            return sorted(_violations_of(errors), key=_order(variables))
-    return []
+            found = _violations_of(errors)
+        else:
+            found = []
+    return sorted([*found, *_too_early(frame, variables)], key=_order(variables))
+
+
+def _too_early(frame: pd.DataFrame, variables: Sequence[Variable]) -> list[Violation]:
+    """Values that lie before those of the column which comes first; missing ones break no such rule."""
+    by_name, found = {variable.name: variable for variable in variables}, []
+    for variable in variables:
+        if variable.not_before and {variable.name, variable.not_before} <= set(frame.columns):
+            own, first = (typed(frame[v.name], v) for v in (variable, by_name[variable.not_before]))
+            rows = tuple(int(row) + 1 for row in (own.to_numpy() < first.to_numpy()).nonzero()[0])
+            found += [Violation(variable.name, EARLY, rows)] if rows else []
+    return found
 
 
 def _schema(variables: Sequence[Variable]) -> Any:
@@ -130,7 +143,7 @@ def _order(variables: Sequence[Variable]) -> Any:
     places = {
         (variable.name, rule): (place, step)
         for place, variable in enumerate(variables)
-        for step, rule in enumerate([ABSENT, *rules(variable)])
+        for step, rule in enumerate([ABSENT, *rules(variable), EARLY])
     }
     last = (len(variables), 0)
     return lambda violation: places.get((violation.column, violation.rule), last)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from alliance_stats.errors import DataError
 
-Kind = Literal["identifier", "level", "number"]
+Kind = Literal["identifier", "level", "number", "date"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Variable:
         What codes mean, for the codebook: ``{1: "never", 7: "always"}``; not every value needs a label.
     missing_codes : mapping, optional
         Codes that stand for no value and why there is none: ``{-9: "refused"}``. `check` makes them missing and counts them.
+    date : bool
+        Whether it holds dates: datetimes, or text such as 2024-03-31.
+    not_before : str
+        Another column, number or date as this one, that no value of the same row may lie before: the first treatment, say,
+        for the date of an alliance rating.
 
     Raises
     ------
@@ -73,15 +78,25 @@ class Variable:
     identifier: bool = False
     labels: Mapping[int | float | str, str] = field(default_factory=dict, hash=False)
     missing_codes: Mapping[int | float | str, str] = field(default_factory=dict, hash=False)
+    date: bool = False
+    not_before: str = ""
 
     def __post_init__(self) -> None:
-        fault = _range_fault(self) or _levels_fault(self) or _identifier_fault(self) or _codes_fault(self)
+        fault = (
+            _range_fault(self)
+            or _levels_fault(self)
+            or _identifier_fault(self)
+            or _codes_fault(self)
+            or _date_fault(self)
+        )
         if fault:
             raise DataError(f"variable {self.name!r}: {fault}")
 
     @property
     def kind(self) -> Kind:
-        """How the column is read: "identifier", "level" or "number"."""
+        """How the column is read: "identifier", "level", "number" or "date"."""
+        if self.date:
+            return "date"
         if self.levels is not None:
             return "level"
         if self.identifier or (self.key and self.range is None and not self.integer):
@@ -123,6 +138,16 @@ def _identifier_fault(variable: Variable) -> str:
     return ""
 
 
+def _date_fault(variable: Variable) -> str:
+    if variable.date and (variable.levels is not None or variable.range is not None or variable.integer):
+        return "date= reads days and times, so levels=, range= and integer= cannot be given too"
+    if variable.not_before and variable.kind not in ("number", "date"):
+        return f"not_before={variable.not_before!r} compares numbers or dates; this one is read as {variable.kind}"
+    if variable.not_before == variable.name:
+        return "not_before= names the variable itself; name the column that comes first"
+    return ""
+
+
 def _codes_fault(variable: Variable) -> str:
     for name in ("labels", "missing_codes"):
         codes = getattr(variable, name)
@@ -147,8 +172,15 @@ def bounds_in_words(low: float, high: float) -> str:
 
 
 def check_declarations(variables: Sequence[Variable]) -> None:
-    """Refuse a list of variables in which a name is declared twice (DataError)."""
+    """Refuse a list in which a name is declared twice, or `not_before` names no variable of the same kind (DataError)."""
     names = Counter(variable.name for variable in variables)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
         raise DataError(f"variables declared more than once: {', '.join(map(repr, repeated))}")
+    kinds = {variable.name: variable.kind for variable in variables}
+    for variable in variables:
+        if variable.not_before and kinds.get(variable.not_before) != variable.kind:
+            found = kinds.get(variable.not_before, "not declared")
+            raise DataError(
+                f"variable {variable.name!r}: not_before={variable.not_before!r} is {found}; declare it as {variable.kind} too"
+            )

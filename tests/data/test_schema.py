@@ -279,3 +279,50 @@ def test_row_order_does_not_change_the_violations(data, rows):
         (found.column, found.rule): {back[row] for row in found.rows} for found in violations(frame.iloc[order], TRIAL)
     }
     assert shuffled == {(found.column, found.rule): set(found.rows) for found in violations(frame, TRIAL)}
+
+
+START = Variable("treatment", "day of the first treatment", date=True, missing=False)
+RATED = Variable("rated", "day of the alliance rating", date=True, not_before="treatment")
+
+
+def test_dates_are_read_from_text_and_from_datetimes():
+    frame = pd.DataFrame({"treatment": ["2024-01-31", " 2024-02-01"], "rated": pd.to_datetime(["2024-02-02", None])})
+    checked = check(frame, [START, RATED])
+    assert checked["treatment"].tolist() == [pd.Timestamp("2024-01-31"), pd.Timestamp("2024-02-01")]
+    assert checked["rated"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("wrong", ["31.01.2024", "2024-13-01", "soon", 45322])
+def test_what_is_no_date(wrong):
+    line = only_line(pd.DataFrame({"treatment": [wrong], "rated": [None]}), [START, RATED])
+    assert line.startswith("- column 'treatment': no date, row 1: ")
+    assert line.endswith("; write dates as 2024-03-31")
+
+
+def test_a_rating_before_the_treatment():
+    frame = pd.DataFrame({"treatment": ["2024-02-01"] * 3, "rated": ["2024-02-08", "2023-02-08", None]})
+    assert only_line(frame, [START, RATED]) == (
+        "- column 'rated': before 'treatment' of the same row, row 2: '2023-02-08'; correct 'rated' or 'treatment'"
+    )
+
+
+def test_numbers_have_an_order_too():
+    first, last = Variable("first", "first session"), Variable("last", "last session", not_before="first")
+    line = only_line(pd.DataFrame({"first": [1, 3, 2], "last": [1, 2, np.nan]}), [first, last])
+    assert line == "- column 'last': before 'first' of the same row, row 2: 2; correct 'last' or 'first'"
+    assert check(pd.DataFrame({"last": [1.0]}), [Variable("first", "", optional=True), last])["last"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Variable("d", "", date=True, range=(0, 1)), "date= reads days and times"),
+        (lambda: Variable("d", "", levels=("a",), not_before="e"), "compares numbers or dates; this one is read as level"),
+        (lambda: Variable("d", "", not_before="d"), "names the variable itself"),
+        (lambda: check(pd.DataFrame({"rated": []}), [RATED]), "not_before='treatment' is not declared"),
+        (lambda: check(pd.DataFrame(), [RATED, Variable("treatment", "")]), "not_before='treatment' is number"),
+    ],
+)  # fmt: skip
+def test_declarations_of_dates(make, message):
+    with pytest.raises(DataError, match=message):
+        make()
