@@ -10,6 +10,7 @@ from alliance_stats.data.missingness import missing_by_item, missing_patterns
 from alliance_stats.data.publish import write_codebook
 from alliance_stats.data.reading import read_table
 from alliance_stats.data.variables import Variable
+from alliance_stats.design.dropout import dropout_frame
 from alliance_stats.design.reshape import Long, PerPatient
 from alliance_stats.design.steps import Centre, Change, Detrend, Lag, Lead
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, TargetError
@@ -27,6 +28,14 @@ from alliance_stats.inference.profile import profile
 from alliance_stats.inference.refit import leave_one_out, refit
 from alliance_stats.inference.reliability import item_answers, multilevel_reliability
 from alliance_stats.inference.slopes import curve, johnson_neyman, simple_slopes, slope_curve
+from alliance_stats.inference.survival_curves import (
+    aalen_johansen,
+    kaplan_meier,
+    landmark_curves,
+    median_times,
+    restricted_mean,
+)
+from alliance_stats.inference.survival_tests import gray_test, log_rank
 from alliance_stats.instruments.agreement import rater_agreement
 from alliance_stats.instruments.change import change_summary, clinical_cutoff, reliable_change
 from alliance_stats.instruments.item_statistics import item_statistics
@@ -36,6 +45,16 @@ from alliance_stats.instruments.reliability import alpha, omega
 from alliance_stats.instruments.responders import responders
 from alliance_stats.instruments.scoring import keyed_items, score
 from alliance_stats.instruments.shares import floor_ceiling
+from alliance_stats.models.competing import CompetingRisksModel
+from alliance_stats.models.cox import CoxModel
+from alliance_stats.models.cox_checks import (
+    concordance,
+    martingale_residuals,
+    proportional_hazards,
+    schoenfeld_residuals,
+)
+from alliance_stats.models.cox_curves import baseline_hazard, event_probabilities, frailties, hazard_ratios
+from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.mixed import MixedModel
@@ -57,17 +76,20 @@ from alliance_stats.synthetic.items import simulate_items
 __version__ = "0.1.0"
 
 __all__ = [
-    "AllianceError", "Analysis", "Centre", "Change", "ConvergenceError", "DataError", "Detrend", "Estimand",
-    "FormulaError", "Lag", "Lead", "LinearModel", "Long", "Mediation", "MixedModel", "Option", "PerPatient", "Result",
-    "Run", "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable", "alpha", "anova",
-    "attrition_counts", "attrition_table", "below_maximum", "bootstrap", "caseload", "change_summary", "claims",
-    "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "contextual_effect", "contrast", "curve",
-    "dependability", "describe", "figures", "floor_ceiling", "flow_frame", "icc", "instrument", "instruments",
-    "item_answers", "item_statistics", "johnson_neyman", "keyed_items", "leave_one_out", "load_synthetic",
-    "marginal_means", "missing_by_design", "missing_by_item", "missing_codes", "missing_patterns",
-    "multilevel_reliability", "non_inferiority", "omega", "predict", "process_model", "profile", "random_effects",
-    "rater_agreement", "read_table", "refit", "relative_importance", "reliable_change", "report_claims", "residuals",
-    "responders", "rounded", "save_figure", "score", "sensitivity", "simple_slopes", "simulate", "simulate_items",
-    "simulate_trial", "slope_curve", "standardised_effects", "standardised_random_effects", "studies", "wald_test",
-    "within_between", "write_codebook",
+    "AllianceError", "Analysis", "Centre", "Change", "CompetingRisksModel", "ConvergenceError", "CoxModel",
+    "DataError", "Detrend", "Estimand", "FormulaError", "GeneralizedMixedModel", "Lag", "Lead", "LinearModel", "Long",
+    "Mediation", "MixedModel", "Option", "PerPatient", "Result", "Run", "Study", "SummaryStatistics", "Target",
+    "TargetError", "TrialDesign", "Variable", "aalen_johansen", "alpha", "anova", "attrition_counts",
+    "attrition_table", "baseline_hazard", "below_maximum", "bootstrap", "caseload", "change_summary", "claims",
+    "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "concordance", "contextual_effect", "contrast",
+    "curve", "dependability", "describe", "dropout_frame", "event_probabilities", "figures", "floor_ceiling",
+    "flow_frame", "frailties", "gray_test", "hazard_ratios", "icc", "instrument", "instruments", "item_answers",
+    "item_statistics", "johnson_neyman", "kaplan_meier", "keyed_items", "landmark_curves", "leave_one_out",
+    "load_synthetic", "log_rank", "marginal_means", "martingale_residuals", "median_times", "missing_by_design",
+    "missing_by_item", "missing_codes", "missing_patterns", "multilevel_reliability", "non_inferiority", "omega",
+    "predict", "process_model", "profile", "proportional_hazards", "random_effects", "rater_agreement", "read_table",
+    "refit", "relative_importance", "reliable_change", "report_claims", "residuals", "responders", "restricted_mean",
+    "rounded", "save_figure", "schoenfeld_residuals", "score", "sensitivity", "simple_slopes", "simulate",
+    "simulate_items", "simulate_trial", "slope_curve", "standardised_effects", "standardised_random_effects",
+    "studies", "wald_test", "within_between", "write_codebook",
 ]  # fmt: skip

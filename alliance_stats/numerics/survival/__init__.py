@@ -1,0 +1,1 @@
+"""Survival analysis on arrays: risk sets, partial likelihood, frailty, curves, tests, competing risks."""
