@@ -11,10 +11,10 @@ import pandas as pd
 from alliance_stats.errors import AllianceError
 from alliance_stats.numerics.distributions import f_p_value, never_zero, t_p_value, t_quantile
 from alliance_stats.numerics.least_squares import independent_columns
+from alliance_stats.numerics.multiplicity import adjusted_p
 from alliance_stats.result import Result, tidy_frame
 
 Adjust = Literal["none", "holm", "bonferroni", "hochberg", "hommel", "BH", "BY"]
-STATSMODELS = {"hochberg": "simes-hochberg", "BH": "fdr_bh", "BY": "fdr_by"}
 
 
 def combine(
@@ -80,9 +80,7 @@ def adjusted(p: np.ndarray, method: str) -> np.ndarray:
         raise AllianceError(f"adjust is {method!r}; use one of {', '.join(get_args(Adjust))}")
     if method == "none" or len(p) < 2:
         return p
-    from statsmodels.stats.multitest import multipletests
-
-    return never_zero(multipletests(p, method=STATSMODELS.get(method, method))[1])
+    return never_zero(adjusted_p(p, method))
 
 
 def estimable(result: Result, weights: np.ndarray, terms: Sequence[str]) -> np.ndarray:
