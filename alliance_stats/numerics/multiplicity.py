@@ -30,7 +30,7 @@ def _of_complete(p: np.ndarray, method: str) -> np.ndarray:
     if method == "none" or n < 2:
         return p
     if method == "bonferroni":
-        return np.minimum(1.0, n * p)
+        return np.asarray(np.minimum(1.0, n * p))
     if method == "holm":
         steps = np.maximum.accumulate((n - rank + 1) * ordered)
     elif method == "hochberg":
