@@ -12,7 +12,10 @@ import pandas as pd
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.effect_sizes import linear_parts
 from alliance_stats.inference.grid import Names, as_names
+from alliance_stats.inference.mediation_ratios import e_value
+from alliance_stats.inference.mediation_sensitivity import mediation_sensitivity
 from alliance_stats.models.linear import LinearState
+from alliance_stats.models.mediation import Mediation
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.least_squares import least_squares
 from alliance_stats.result import Result, estimate_row
@@ -51,17 +54,20 @@ class Exposure:
 
 def sensitivity(
     result: Result,
-    term: str,
+    term: str | None = None,
     benchmarks: Names = (),
     multiples: Sequence[float] = (1, 2, 3),
     q: float = 1.0,
     alpha: float = 0.05,
+    mediator: str | None = None,
 ) -> pd.DataFrame:
-    """Sensitivity of one coefficient of a linear model to a confounder that was not measured.
+    """Sensitivity of one coefficient of a linear model, or of the effects of a mediation, to an unmeasured confounder.
 
     Parameters
     ----------
-    result : a fitted LinearModel.
+    result : a fitted LinearModel, or a Mediation: then ``term`` is an effect (by default the indirect and direct ones),
+        ``mediator`` names one of several, and the frame is that of ``mediation_sensitivity``: correlations of the errors of
+        mediator and outcome at which an effect vanishes, both R² forms, E-values. The rest of this text is for a LinearModel.
     term : the coefficient of the exposure as ``tidy()`` names it, e.g. ``"alliance"`` or ``"arm[T.MCE]"``.
     benchmarks : terms of the formula, or coefficients, to which a confounder is compared, e.g. ``["baseline"]``.
     multiples : how many times as strong as a benchmark the confounder is.
@@ -99,10 +105,22 @@ def sensitivity(
     >>> rows.loc[["partial R²", "robustness value", "E-value"], "value"].round(2).to_dict()
     {'partial R²': 0.79, 'robustness value': 0.82, 'E-value': 3.92}
     """
+    if isinstance(result.model, Mediation):
+        return _of_mediation(result, term, as_names(benchmarks), q, alpha, mediator)
     state, X, y = linear_parts(result, "sensitivity")
+    if term is None or mediator is not None:
+        raise AllianceError("sensitivity: name the coefficient of the exposure as term=; mediator= is for a Mediation")
     exposure = _exposure(result, state, term, q, alpha)
     rows = [*_strength_rows(exposure), *_bound_rows(result, state, exposure, X, y, as_names(benchmarks), multiples)]
     return pd.DataFrame([*rows, *_e_value_rows(result, exposure, X, y)], columns=list(COLUMNS))
+
+
+def _of_mediation(
+    result: Result, term: str | None, benchmarks: Sequence[str], q: float, alpha: float, mediator: str | None
+) -> pd.DataFrame:
+    if benchmarks or q != 1:
+        raise AllianceError("sensitivity: benchmarks and q are for a LinearModel; leave them out for a Mediation")
+    return mediation_sensitivity(result, term, mediator, alpha)
 
 
 def adjusted_estimate(exposure: Exposure, r2_exposure: float, r2_outcome: float) -> dict[str, float]:
@@ -125,20 +143,6 @@ def robustness_value(f: float) -> float:
     0.39
     """
     return 2 / (1 + float(np.sqrt(1 + 4 / f**2))) if f > 0 else 0.0
-
-
-def e_value(ratio: float) -> float:
-    """E-value of a risk ratio: RR + √(RR (RR − 1)), of its inverse where it is below 1.
-
-    VanderWeele & Ding (2017, doi 10.7326/M16-2607).
-
-    >>> round(e_value(3.9), 2), e_value(1.0)
-    (7.26, 1.0)
-    """
-    if not ratio > 0:
-        raise AllianceError(f"e_value: the risk ratio is {ratio}; a number above 0 is needed")
-    above = max(ratio, 1 / ratio)
-    return float(above + np.sqrt(above * (above - 1)))
 
 
 def _exposure(result: Result, state: LinearState, term: str, q: float, alpha: float) -> Exposure:

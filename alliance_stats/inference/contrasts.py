@@ -33,6 +33,7 @@ def marginal_means(
     >>> marginal_means(LinearModel("pain ~ arm").fit(data), "arm")[["arm", "estimate"]].round(1).to_dict("list")
     {'arm': ['a', 'b', 'c'], 'estimate': [5.5, 3.5, 2.0]}
     """
+    _require_one_equation(result, "marginal_means")
     cells, L = cell_weights(result, as_names(by), at, weights)
     rows = combine(result, L, cell_names(cells), at=describe_at(at), adjust=adjust)
     return pd.concat([cells, rows], axis=1)
@@ -64,6 +65,7 @@ def contrast(
     >>> found[["term", "estimate"]].round(1).to_dict("list")
     {'term': ['b − a', 'c − a'], 'estimate': [-2.0, -3.5]}
     """
+    _require_one_equation(result, "contrast")
     if by is None:
         names, L = _of_coefficients(result, weights)
     else:
@@ -96,6 +98,7 @@ def anova(result: Result, factors: Names | None = None, *, at: At | None = None)
     >>> anova(LinearModel("pain ~ arm + age").fit(data))[["term", "df_num", "df", "statistic"]].round(2).to_dict("records")[0]
     {'term': 'arm', 'df_num': 2.0, 'df': 2.0, 'statistic': 9.7}
     """
+    _require_one_equation(result, "anova")
     names = None if factors is None else _factors_of(result, as_names(factors))
     if hasattr(result.state.design, "slices"):
         wanted = [each for each in hypotheses(result, at) if names is None or _is_among(each, names)]
@@ -135,6 +138,17 @@ def non_inferiority(
     p = t_tail((gain + margin) / se, df)
     verdict = np.where(p < alpha, "non-inferior", "not shown")
     return frame.assign(margin=margin, p_non_inferiority=p, verdict=verdict)
+
+
+def _require_one_equation(result: Result, where: str) -> None:
+    """AllianceError for a mediation, whose coefficients belong to several regressions."""
+    equations = getattr(result.state, "equations", ())
+    if equations:
+        names = ", ".join(f"'{equation.response}'" for equation in equations)
+        raise AllianceError(
+            f"{where}: a {type(result.model).__name__} has several equations ({names}); its effects and paths are in tidy(), "
+            "for one equation alone fit it as a LinearModel"
+        )
 
 
 def _of_coefficients(result: Result, weights: Weights) -> tuple[list[str], np.ndarray]:
@@ -215,6 +229,7 @@ def wald_test(result: Result, terms: Sequence[str]) -> pd.DataFrame:
     >>> wald_test(LinearModel("pain ~ arm").fit(data), ["arm"])[["term", "df_num", "df"]].to_dict("records")
     [{'term': 'arm', 'df_num': 2.0, 'df': 3.0}]
     """
+    _require_one_equation(result, "wald_test")
     slices = getattr(result.state.design, "slices", {})
     unknown = [term for term in terms if term not in slices]
     if unknown:

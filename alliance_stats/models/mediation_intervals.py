@@ -68,7 +68,7 @@ def delta(plan: Plan, phi: np.ndarray, covariance: np.ndarray, level: float) -> 
     std_error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, covariance, J), 0))
     null = _nulls(plan)
     ratio = null == 1
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where(ratio, np.log(estimate) * estimate, estimate) / std_error
         reach = t_quantile((1 + level) / 2, np.inf) * std_error
         low = np.where(ratio, estimate * np.exp(-reach / estimate), estimate - reach)
