@@ -61,6 +61,8 @@ def forest(
     >>> [text.get_text() for text in ax.texts]
     ['−0.40 [−0.70, −0.10]', '1.2 [−0.1, 2.5]']
     """
+    from matplotlib.ticker import MaxNLocator
+
     rows = forest_rows(estimates, labels=labels, exclude=exclude)
     with house():
         new = ax is None
@@ -77,6 +79,7 @@ def forest(
         _marks(ax, rows, y, reference)
         ax.set_ylim(tall.sum(), 0)
         ax.set_yticks(y, names, parse_math=False)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))  # names and numbers leave it little room
         for at, text in zip(y, numbers, strict=True):
             ax.text(1.04, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=size, color=INK)
         ax.spines["left"].set_visible(False)
