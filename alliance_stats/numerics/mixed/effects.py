@@ -123,7 +123,7 @@ def level_factors(levels: Sequence[Level], theta: np.ndarray) -> list[np.ndarray
 def posterior(A: np.ndarray, L: np.ndarray) -> np.ndarray:
     """M = (A + Ψ⁻¹)⁻¹ = Λ(I + Λ'AΛ)⁻¹Λ', defined at Ψ = 0 too, for a stack of A."""
     d = np.diag(L)
-    if np.count_nonzero(L) == np.count_nonzero(d):  # intercepts over many groups: products with a large Λ would cost the most
+    if np.count_nonzero(L) == np.count_nonzero(d):  # over many groups, products with a full Λ would cost the most
         scale = np.outer(d, d)
         return np.asarray(np.linalg.inv(A * scale + np.eye(len(L))) * scale)
     return np.asarray(L @ np.linalg.inv(L.T @ A @ L + np.eye(len(L))) @ L.T)
