@@ -173,8 +173,9 @@ def headline(result: Result) -> str:
 
 
 def _filled(name: str, value: Any, n: int) -> Any:
-    values = [value] * n if np.isscalar(value) or value is None else list(value)
-    return pd.array(values, dtype=pd.StringDtype(na_value=np.nan)) if name in TEXT else np.asarray(values, dtype=float)
+    values: Any = [value] * n if np.isscalar(value) or value is None else list(value)
+    text: Any = pd.StringDtype(na_value=np.nan)
+    return pd.array(values, dtype=text) if name in TEXT else np.asarray(values, dtype=float)
 
 
 def _shown(estimates: pd.DataFrame) -> pd.DataFrame:
