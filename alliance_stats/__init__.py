@@ -17,14 +17,17 @@ from alliance_stats.errors import AllianceError, ConvergenceError, DataError, Fo
 from alliance_stats.inference.bootstrap import bootstrap
 from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.compare import compare
+from alliance_stats.inference.completion import completion_probability
 from alliance_stats.inference.conditional_indirect import conditional_indirect
 from alliance_stats.inference.confounding import sensitivity
 from alliance_stats.inference.contrasts import anova, contrast, marginal_means, non_inferiority, wald_test
 from alliance_stats.inference.displays import contextual_effect, residuals, standardised_random_effects, within_between
 from alliance_stats.inference.effect_sizes import cohens_d, standardised_effects
+from alliance_stats.inference.generalized_checks import dispersion_check, zero_check
 from alliance_stats.inference.groups import caseload, dependability, icc, random_effects
 from alliance_stats.inference.importance import relative_importance
 from alliance_stats.inference.interventional import InterventionalEffects, interventional_effects
+from alliance_stats.inference.marginal_effects import average_marginal_effects, average_outcomes
 from alliance_stats.inference.mediation_reporting import agrema
 from alliance_stats.inference.mediation_sensitivity import sensitivity_contours, sensitivity_curve
 from alliance_stats.inference.predict import predict, simulate
@@ -58,6 +61,7 @@ from alliance_stats.models.cox_checks import (
     schoenfeld_residuals,
 )
 from alliance_stats.models.cox_curves import baseline_hazard, event_probabilities, frailties, hazard_ratios
+from alliance_stats.models.discrete_time import DiscreteTimeModel
 from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mediation import Mediation
@@ -81,20 +85,21 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AllianceError", "Analysis", "Centre", "Change", "CompetingRisksModel", "ConvergenceError", "CoxModel",
-    "DataError", "Detrend", "Estimand", "FormulaError", "GeneralizedMixedModel", "InterventionalEffects", "Lag",
-    "Lead", "LinearModel", "Long", "Mediation", "MixedModel", "Option", "PerPatient", "Result", "Run", "Study",
-    "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable", "aalen_johansen", "agrema", "alpha",
-    "anova", "attrition_counts", "attrition_table", "baseline_hazard", "below_maximum", "bootstrap", "caseload",
-    "change_summary", "claims", "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "concordance",
-    "conditional_indirect", "contextual_effect", "contrast", "curve", "dependability", "describe", "dropout_frame",
-    "event_probabilities", "figures", "floor_ceiling", "flow_frame", "frailties", "gray_test", "hazard_ratios", "icc",
-    "instrument", "instruments", "interventional_effects", "item_answers", "item_statistics", "johnson_neyman",
-    "kaplan_meier", "keyed_items", "landmark_curves", "leave_one_out", "load_synthetic", "log_rank", "marginal_means",
-    "martingale_residuals", "median_times", "missing_by_design", "missing_by_item", "missing_codes",
+    "DataError", "Detrend", "DiscreteTimeModel", "Estimand", "FormulaError", "GeneralizedMixedModel",
+    "InterventionalEffects", "Lag", "Lead", "LinearModel", "Long", "Mediation", "MixedModel", "Option", "PerPatient",
+    "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable",
+    "aalen_johansen", "agrema", "alpha", "anova", "attrition_counts", "attrition_table", "average_marginal_effects",
+    "average_outcomes", "baseline_hazard", "below_maximum", "bootstrap", "caseload", "change_summary", "claims",
+    "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "completion_probability", "concordance",
+    "conditional_indirect", "contextual_effect", "contrast", "curve", "dependability", "describe", "dispersion_check",
+    "dropout_frame", "event_probabilities", "figures", "floor_ceiling", "flow_frame", "frailties", "gray_test",
+    "hazard_ratios", "icc", "instrument", "instruments", "interventional_effects", "item_answers", "item_statistics",
+    "johnson_neyman", "kaplan_meier", "keyed_items", "landmark_curves", "leave_one_out", "load_synthetic", "log_rank",
+    "marginal_means", "martingale_residuals", "median_times", "missing_by_design", "missing_by_item", "missing_codes",
     "missing_patterns", "multilevel_reliability", "non_inferiority", "omega", "predict", "process_model", "profile",
     "proportional_hazards", "random_effects", "rater_agreement", "read_table", "refit", "relative_importance",
     "reliable_change", "report_claims", "residuals", "responders", "restricted_mean", "rounded", "save_figure",
     "schoenfeld_residuals", "score", "sensitivity", "sensitivity_contours", "sensitivity_curve", "simple_slopes",
     "simulate", "simulate_items", "simulate_trial", "slope_curve", "standardised_effects",
-    "standardised_random_effects", "studies", "wald_test", "within_between", "write_codebook",
+    "standardised_random_effects", "studies", "wald_test", "within_between", "write_codebook", "zero_check",
 ]  # fmt: skip

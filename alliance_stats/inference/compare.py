@@ -11,12 +11,14 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.combine import joint_test
+from alliance_stats.inference.compare_generalized import compare_generalized
 from alliance_stats.inference.compare_mixed import (
     compare_mixed,
     fixed_columns,
     require_nested_terms,
     require_same_rows,
 )
+from alliance_stats.models.generalized import GeneralizedState
 from alliance_stats.models.mixed import MixedModel
 from alliance_stats.numerics.distributions import chi2_p_value, f_p_value
 from alliance_stats.result import Result
@@ -46,7 +48,11 @@ def compare(
     ``(Machine | Worker)``. With positive variances it lies inside that family, not on its boundary, so that χ²(a) holds; not if
     one of them is zero.
 
-    Raises AllianceError where rows, outcomes, weights or the nesting differ.
+    Generalised mixed models and discrete-time hazard models: the same tests and columns, of −2 log L by Laplace's approximation
+    or by one number of quadrature nodes. A discrete-time model may be compared with itself without random effects.
+
+    Raises AllianceError where rows, outcomes, weights, trials, exposures or the nesting differ, and for different families,
+    links and quadratures.
 
     >>> from alliance_stats import LinearModel
     >>> data = pd.DataFrame({"y": [1.0, 2, 4, 3, 6], "x": [1.0, 2, 3, 4, 5], "z": [0.0, 1, 0, 1, 1]})
@@ -57,13 +63,18 @@ def compare(
     if test not in (None, *get_args(Test)):
         raise AllianceError(f"test is {test!r}; use 'F' or 'LRT'")
     results = [smaller, larger, *more]
+    if any(isinstance(result.state, GeneralizedState) for result in results):
+        _require_ratio(test)
+        return compare_generalized(results)
     if any(isinstance(result.model, MixedModel) for result in results):
-        if test == "F":
-            raise AllianceError(
-                "compare: mixed models have likelihood ratio tests only; for F use anova() or wald_test()"
-            )
+        _require_ratio(test)
         return compare_mixed(results, refit=refit)
     return _compare_linear(results, test or "F")
+
+
+def _require_ratio(test: Test | None) -> None:
+    if test == "F":
+        raise AllianceError("compare: mixed models have likelihood ratio tests only; for F use anova() or wald_test()")
 
 
 def _compare_linear(results: Sequence[Result], test: Test) -> pd.DataFrame:

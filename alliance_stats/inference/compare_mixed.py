@@ -71,9 +71,12 @@ def _test(small: Likelihood, large: Likelihood, place: Embedding) -> dict[str, o
         raise AllianceError(
             "compare: REML criteria of models with different fixed terms cannot be compared; use refit=True"
         )
-    a = large.parameters - small.parameters
-    change = max(small.criterion - large.criterion, 0.0)
-    boundary = place.added == 1
+    return likelihood_ratio(small.criterion - large.criterion, large.parameters - small.parameters, place)
+
+
+def likelihood_ratio(change: float, a: int, place: Embedding) -> dict[str, object]:
+    """The test of a difference of −2 log L with a parameters more, by the law that holds where the smaller model lies."""
+    change, boundary = max(change, 0.0), place.added == 1
     naive = float(chi2_p_value(change, a))
     p = mixture_p_value(change, a) if boundary else naive
     return {

@@ -10,6 +10,8 @@ import pandas as pd
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.problem import variance_parameters
 from alliance_stats.inference.refit import grouping_of, members
+from alliance_stats.models.generalized import GeneralizedState
+from alliance_stats.models.generalized_families import FAMILIES
 from alliance_stats.models.mixed import MixedModel, MixedState
 from alliance_stats.models.mixed_rows import residual_variance
 from alliance_stats.models.mixed_system import at_boundary
@@ -17,6 +19,7 @@ from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.mixed.effects import are_nested, conditional_covariance, level_factors
 from alliance_stats.result import Result, tidy_frame
 
+Grouped = MixedState | GeneralizedState
 STEP = 1e-6  # of central differences of the logits, which are smooth and cheap
 
 
@@ -25,6 +28,7 @@ def random_effects(result: Result, group: str | None = None) -> pd.DataFrame:
 
     One row a group and effect, ``group`` the factor and ``at`` the group's name; tidy columns. ``group`` restricts the frame
     to one factor. The standard deviations hold the fixed coefficients and the variances fixed, as lme4's ``condVar`` does.
+    Those of a generalised mixed model are on the scale of the linear predictor, by the normal approximation at the mode.
 
     >>> rng = np.random.default_rng(1)
     >>> data = pd.DataFrame({"therapist": np.repeat(list("abcdef"), 10), "pain": rng.normal(size=60)})
@@ -33,7 +37,7 @@ def random_effects(result: Result, group: str | None = None) -> pd.DataFrame:
     >>> random_effects(fit)[["group", "at", "term"]].head(1).to_dict("records")
     [{'group': 'therapist', 'at': 'a', 'term': 'Intercept'}]
     """
-    state = _mixed(result, "random_effects")
+    state = _grouped(result, "random_effects")
     if group is not None:
         grouping_of(result, group, "random_effects")
     spread = conditional_covariance([g.level for g in state.groupings], state.theta, state.weights)
@@ -58,6 +62,11 @@ def icc(result: Result) -> pd.DataFrame:
     with normal quantiles. They are missing for a factor with a variance at zero or a correlation at ±1, where no such
     approximation holds, and with ``residual_by``. With few groups they are rough: see ``profile`` and ``bootstrap``.
 
+    Of a generalised mixed model the shares are on the scale of the linear predictor, the last row being the variance of the
+    outcome itself there: π²/3 for the logit, 1 for the probit, π²/6 for the complementary log-log, log(1 + 1/λ + 1/θ) of counts
+    with mean λ (Nakagawa, Johnson & Schielzeth 2017, doi 10.1098/rsif.2017.0213), taken as known. Raises AllianceError for
+    families in which none is agreed on (beta, beta-binomial).
+
     >>> rng = np.random.default_rng(1)
     >>> data = pd.DataFrame({"therapist": np.repeat(range(40), 5), "pain": rng.normal(size=200)})
     >>> data["pain"] += np.repeat(rng.normal(size=40), 5)
@@ -66,13 +75,13 @@ def icc(result: Result) -> pd.DataFrame:
     0  therapist  0.39      0.25       0.55
     1   residual  0.61      0.45       0.75
     """
-    state = _mixed(result, "icc")
-    variances = _variances(state, state.theta)
+    state, own = _grouped(result, "icc"), _own_variance(result)
+    variances = _variances(state, state.theta, own)
     shares = variances / variances.sum()
     frame = pd.DataFrame(
         {"group": [*(g.name for g in state.groupings), "residual"], "variance": variances, "icc": shares}
     )
-    std_error = _logit_std_error(result)
+    std_error = _logit_std_error(result, own)
     half = t_quantile((1 + result.model.level) / 2, np.inf) * std_error
     with np.errstate(divide="ignore"):
         logit = np.log(shares) - np.log1p(-shares)
@@ -96,7 +105,7 @@ def caseload(result: Result, group: str) -> pd.DataFrame:
     0         3     rows    2     2.0    4
     1         3  patient    1     1.0    2
     """
-    state, own = _mixed(result, "caseload"), grouping_of(result, group, "caseload")
+    state, own = _grouped(result, "caseload"), grouping_of(result, group, "caseload")
     member, size = members(result, own), len(own.groups)
     contents = {"rows": np.bincount(own.level.codes[member], minlength=size)}
     for other in state.groupings:
@@ -156,7 +165,7 @@ def dependability(
         raise AllianceError(
             f"dependability: '{group}' has two factors within it; fit it with one, e.g. patients in therapists"
         )
-    *levels, error = _variances(state, state.theta)
+    *levels, error = _variances(state, state.theta, residual_variance(state))
     cases = [(n, k) for n in (patients if place else (1,)) for k in ratings]
     noise = [(levels[0] if place else 0.0) / n + error / (n * k) for n, k in cases]
     return pd.DataFrame(
@@ -169,35 +178,56 @@ def dependability(
     )
 
 
-def _variances(state: MixedState, theta: np.ndarray) -> np.ndarray:
-    """Variances between the groups of each factor, averaged over the rows, and of the residual."""
+def _variances(state: Grouped, theta: np.ndarray, own: float) -> np.ndarray:
+    """Variances between the groups of each factor, averaged over the rows, and ``own``, that of the residual."""
     levels = [grouping.level for grouping in state.groupings]
     factors = level_factors(levels, theta)
     between = [((level.Z @ L) ** 2).sum(axis=1).mean() for level, L in zip(levels, factors, strict=True)]
-    return np.array([*(state.sigma**2 * np.array(between)), residual_variance(state)])
+    return np.array([*(state.sigma**2 * np.array(between)), own])
 
 
-def _logit_std_error(result: Result) -> np.ndarray:
+def _own_variance(result: Result) -> float:
+    """Variance of an outcome within the groups: the residual's, or the family's on the scale of the linear predictor."""
+    if isinstance(result.model, MixedModel):
+        return residual_variance(result.state)
+    family, state = FAMILIES[result.model.family], result.state
+    own = family.own_variance(state.link, float(state.outcome.y.mean()), state.dispersion)
+    if not np.isfinite(own):
+        raise AllianceError(
+            f"icc: family {family.name!r} has no agreed variance of its own on the scale of the linear predictor; report the "
+            "standard deviations of the random effects, or average_marginal_effects"
+        )
+    return own
+
+
+def _logit_std_error(result: Result, own: float) -> np.ndarray:
     """Of the logit of each share; missing for factors at the boundary, and where residual variances differ."""
-    state: MixedState = result.state
+    state: Grouped = result.state
     if state.strata is not None:
         return np.full(len(state.groupings) + 1, np.nan)
     theta, at_zero = state.theta, at_boundary(state.groupings, state.theta)
 
     def logit(point: np.ndarray) -> np.ndarray:
-        variances = _variances(state, point)
+        variances = _variances(state, point, own)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log(variances) - np.log(variances.sum() - variances))
 
     steps = STEP * np.maximum(np.abs(theta), 0.1)
     with np.errstate(invalid="ignore"):
         slopes = np.array([(logit(theta + h) - logit(theta - h)) / (2 * h.max()) for h in np.diag(steps)])
-    variance = np.einsum("ai,ab,bi->i", slopes, variance_parameters(result).covariance[:-1, :-1], slopes)
+    variance = np.einsum("ai,ab,bi->i", slopes, _theta_covariance(result), slopes)
     inside = [grouping.name not in at_zero for grouping in state.groupings]
     return np.where([*inside, any(inside)], np.sqrt(np.maximum(variance, 0)), np.nan)
 
 
-def _correlations(state: MixedState, shares: np.ndarray) -> np.ndarray:
+def _theta_covariance(result: Result) -> np.ndarray:
+    if isinstance(result.model, MixedModel):
+        return np.asarray(variance_parameters(result).covariance[:-1, :-1])
+    p = len(result.state.coefficients)
+    return np.asarray(result.state.joint[p:, p:])
+
+
+def _correlations(state: Grouped, shares: np.ndarray) -> np.ndarray:
     """Each factor's share with those of the factors in whose groups its own groups lie; nothing for the residual."""
     levels = [grouping.level for grouping in state.groupings]
     found = [
@@ -212,9 +242,18 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 
 def _mixed(result: Result, where: str) -> MixedState:
+    _grouped(result, where)
     if not isinstance(result.model, MixedModel):
-        raise AllianceError(f"{where}: {type(result.model).__name__} has no random effects; fit a MixedModel")
+        raise AllianceError(f"{where}: {type(result.model).__name__} has no residual variance; fit a MixedModel")
     state: MixedState = result.state
+    return state
+
+
+def _grouped(result: Result, where: str) -> Grouped:
+    """The state of a mixed model, linear or generalised."""
+    if not getattr(result.state, "groupings", ()):
+        raise AllianceError(f"{where}: {type(result.model).__name__} has no random effects; fit a mixed model")
+    state: Grouped = result.state
     return state
 
 

@@ -15,7 +15,14 @@ from alliance_stats.formula import Design, build_design, read_formula
 from alliance_stats.models.frames import prepared
 from alliance_stats.models.generalized_families import FAMILIES, Family, read_family
 from alliance_stats.models.generalized_fit import Estimated, estimate, require_apart, require_change, require_shape
-from alliance_stats.models.generalized_predict import averaged_mean, linear_part, population_variance
+from alliance_stats.models.generalized_predict import (
+    Groups,
+    Scale,
+    averaged_mean,
+    linear_part,
+    population_variance,
+    predicted,
+)
 from alliance_stats.models.generalized_response import (
     LeftSide,
     Outcome,
@@ -67,7 +74,7 @@ class GeneralizedState:
     modes: tuple[np.ndarray, ...]
     outcome: Outcome
     fitted: np.ndarray
-    fitted_population: np.ndarray
+    fitted_population: np.ndarray | None
     residual: np.ndarray
     weights: np.ndarray
     df_residual: float
@@ -208,11 +215,17 @@ class GeneralizedMixedModel:
         return Result(self, frame, state, estimates, statistics, covariance, None, notes)
 
     def _predict(self, result: Result, frame: pd.DataFrame) -> pd.DataFrame:
-        """The linear predictor at random effects of zero; for the scale of the outcome see ``predicted``."""
+        """The linear predictor at random effects of zero; for the scale of the outcome see ``_predicted_in_groups``."""
         X, eta = linear_part(result, frame)
         variance = np.einsum("ij,jk,ik->i", X, result.covariance.to_numpy(), X)
         error = np.where(np.isnan(eta), np.nan, np.sqrt(np.maximum(variance, 0)))
         return pd.DataFrame({"fitted": eta, "std_error": error, "df": np.inf}, index=frame.index)
+
+    def _predicted_in_groups(
+        self, result: Result, frame: pd.DataFrame, *, groups: Groups, scale: Scale, std_error: np.ndarray | None
+    ) -> pd.DataFrame:
+        """Columns ``fitted std_error conf_low conf_high`` of prepared, complete rows on the scale asked for."""
+        return predicted(result, frame, groups=groups, scale=scale, std_error=std_error)
 
     def _random_part(self, result: Result, frame: pd.DataFrame) -> tuple[np.ndarray, dict[str, int]]:
         """Sum of the random effects of the rows, zero for groups that were not in the fit, and how many rows those are."""

@@ -76,6 +76,17 @@ class Family:
             return np.asarray(np.clip(mean, 1e-12, 1 - 1e-12))
         return np.asarray(rng.binomial(trials.astype(int), mean), dtype=float)
 
+    def variance(self, mean: np.ndarray, trials: np.ndarray, dispersion: float) -> np.ndarray:
+        """Variance of outcomes with the given means (shares, or expected counts)."""
+        if self.name == "poisson":
+            return mean
+        if self.name == "negativebinomial":
+            return mean + mean**2 / dispersion
+        share = mean * (1 - mean)
+        if self.name == "beta":
+            return np.asarray(share / (1 + dispersion))
+        return np.asarray(share * trials * (1.0 if self.name == "binomial" else 1 + (trials - 1) / (1 + dispersion)))
+
     def own_variance(self, link: str, mean_count: float, dispersion: float) -> float:
         """Variance of an outcome on the scale of the linear predictor (Nakagawa, Johnson & Schielzeth 2017,
         doi 10.1098/rsif.2017.0213); missing where it is not agreed on."""

@@ -136,26 +136,46 @@ def _on_outcome(
     mean, slope, bend = averaged(state.link, eta, variance)
     error = slope * error
     if groups == "population":
-        error = _population_error(state, X, Z, slope, bend)
+        J = _derivatives(state, X, Z, slope, bend)
+        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, state.joint, J), 0))
     error = np.where(np.isnan(mean), np.nan, error)
-    link = LINKS[state.link]
-    centre = link.inverse(mean)
-    reach = half * error / np.maximum(link.slopes(centre).first, 1e-300)
-    low, high = link.mean(centre - reach), link.mean(centre + reach)
+    low, high = link_interval(state.link, mean, half * error)
     size = read_trials(state.left, frame) if scale == "response" else np.ones(len(frame))
     return _frame(frame, size * mean, size * error, size * np.fmin(low, mean), size * np.fmax(high, mean))
 
 
-def _population_error(
+def link_interval(link: str, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of means with an interval of mean ± half, made symmetric on the scale of the link."""
+    function = LINKS[link]
+    centre = function.inverse(mean)
+    reach = half / np.maximum(function.slopes(centre).first, 1e-300)
+    return function.mean(centre - reach), function.mean(centre + reach)
+
+
+def mean_and_derivatives(result: Result, frame: pd.DataFrame, *, typical: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of every row (a share, or a count at its exposure) and its derivatives in (β, θ), shape (rows, p + k).
+
+    Averaged over all random effects or, where ``typical``, at random effects of zero.
+    """
+    state: GeneralizedState = result.state
+    X, eta = linear_part(result, frame)
+    Z = [] if typical else [random_columns(frame, grouping) for grouping in state.groupings]
+    nobody = [np.full(len(frame), -1)] * len(Z)
+    mean, slope, bend = averaged(state.link, eta, population_variance(state, Z, nobody) if Z else np.zeros(len(frame)))
+    if Z:
+        return mean, _derivatives(state, X, Z, slope, bend)
+    return mean, np.concatenate([slope[:, None] * X, np.zeros((len(X), len(state.theta)))], axis=1)
+
+
+def _derivatives(
     state: GeneralizedState, X: np.ndarray, Z: Sequence[np.ndarray], slope: np.ndarray, bend: np.ndarray
 ) -> np.ndarray:
-    """By the delta method in β and θ: ∂z'ΛΛ'z/∂Λ_ab = 2 z_a (Λ'z)_b."""
+    """Of population means in β and θ: ∂z'ΛΛ'z/∂Λ_ab = 2 z_a (Λ'z)_b."""
     levels = [grouping.level for grouping in state.groupings]
     parts = [slope[:, None] * X]
     for z, level, L in zip(Z, levels, level_factors(levels, state.theta), strict=True):
         parts.append(2 * bend[:, None] * z[:, level.rows] * (z @ L)[:, level.columns])
-    J, V = np.concatenate(parts, axis=1), state.joint
-    return np.asarray(np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, V, J), 0)))
+    return np.concatenate(parts, axis=1)
 
 
 def _frame(

@@ -43,14 +43,14 @@ def glance_row(draft: Result, value: float, *, converged: bool, singular: bool) 
     k = len(state.coefficients) + len(state.theta) + bool(family.dispersion)
     counts = {"n_obs": n} | {f"n_{g.name.replace(':', '_')}": len(g.groups) for g in state.groupings}
     method = "Laplace" if model.quadrature == 1 else f"AGQ({model.quadrature})"
+    mixed = {"singular": singular, **_shares(draft)} if state.groupings else {}
     return glance_frame(
         counts, log_likelihood=-value / 2, criterion=value, deviance=value, aic=value + 2 * k,
-        bic=value + np.log(n) * k, method=method, df_method="normal", converged=converged, singular=singular,
-        **_shares(draft),
+        bic=value + np.log(n) * k, method=method if mixed else "ML", df_method="normal", converged=converged, **mixed,
     )  # fmt: skip
 
 
-def _shares(draft: Result) -> dict[str, float]:
+def _shares(draft: Result) -> dict[str, float | bool]:
     """ICC and R², where the family has a variance of its own on the scale of the linear predictor."""
     state: GeneralizedState = draft.state
     family = FAMILIES[draft.model.family]

@@ -35,8 +35,9 @@ DODGE = 0.16  # of a session, between groups
 def session_hazards(km: pd.DataFrame) -> pd.DataFrame:
     """Share of those still there who left at each time, with Wilson's 95 % interval.
 
-    ``km`` is a frame of ``kaplan_meier``. Columns ``group time n_risk n_event hazard conf_low conf_high``. The interval keeps its
-    coverage where nobody left. Source: Wilson 1927, doi 10.1080/01621459.1927.10502953.
+    ``km`` is a frame of ``kaplan_meier``. Columns ``group time n_risk n_event hazard conf_low conf_high``. The interval keeps
+    its coverage where nobody left. At the planned last session nobody can leave early: its 0 is no estimate, leave that row
+    out. Source: Wilson 1927, doi 10.1080/01621459.1927.10502953.
 
     >>> km = pd.DataFrame({"group": "all", "time": [1.0, 2], "n_risk": [40, 38], "n_event": [2, 0]})
     >>> session_hazards(km)[["hazard", "conf_low", "conf_high"]].round(3).values.tolist()
@@ -58,8 +59,8 @@ def session_hazard(
 ) -> Axes:
     """The hazard of leaving at each session: points with intervals, groups beside each other.
 
-    ``hazards`` has the columns ``group time hazard conf_low conf_high``: what ``session_hazards`` returns, or a model's predictions.
-    Without ``ax`` a new figure of 85 mm. Raises DataError where columns are absent.
+    ``hazards`` has the columns ``group time hazard conf_low conf_high``: what ``session_hazards`` returns, or a model's
+    predictions. Without ``ax`` a new figure of 85 mm. Raises DataError where columns are absent.
 
     >>> rows = pd.DataFrame({"group": "all", "time": [1, 2], "hazard": [0.1, 0.0], "conf_low": [0.0, 0.0], "conf_high": 0.2})
     >>> session_hazard(rows).get_ylabel()
@@ -134,14 +135,18 @@ def completion(
         ax = canvas(height=72)[0] if ax is None else ax
         interaction(shown, x=x, by=by or "curve ", ceiling=ceiling, ax=ax, xlabel=xlabel, ylabel=ylabel or name_of(y))
         old = ax.get_legend()
-        entries = [] if old is None else list(zip(old.legend_handles, (t.get_text() for t in old.get_texts()), strict=True))
+        entries = (
+            [] if old is None else list(zip(old.legend_handles, (t.get_text() for t in old.get_texts()), strict=True))
+        )
         if drawn is not None:
             entries += _marks(ax, drawn, x, y)
             if ceiling is not None:
                 share = at_maximum(drawn.assign(all="all"), x=x, by="all", ceiling=ceiling)["share"].iloc[0]
                 entries.append((nothing(), f"{percent(float(share))} at the scale maximum"))
         _percentages(ax)
-        legend_above(ax, [h for h, _ in entries if h is not None], [t.replace("\n", " ") for h, t in entries if h is not None])
+        legend_above(
+            ax, [h for h, _ in entries if h is not None], [t.replace("\n", " ") for h, t in entries if h is not None]
+        )
         if new:
             give_height(ax)
     return ax

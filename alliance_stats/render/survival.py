@@ -109,7 +109,7 @@ def cumulative_incidence(
         handles = []
         for (group, cause), look in lines.items():
             rows = curves[(curves["group"] == group) & (curves["cause"] == cause)]
-            handles.append(_curve(ax, rows, "incidence", start, 0.0, look))
+            handles.append(_curve(ax, rows, "incidence", start, 0.0, look, end=True))
         _finish(ax, curves, start, times, xlabel, "cumulative incidence" if ylabel is None else ylabel)
         legend_above(ax, handles, [_line_name(group, cause, len(groups), len(names)) for group, cause in lines])
         _table(ax, curves, groups)
@@ -121,8 +121,8 @@ def cumulative_incidence(
 def at_risk(curves: pd.DataFrame, times: Sequence[float]) -> pd.DataFrame:
     """Numbers at risk at the given times, as they are printed under the axis: columns ``group time n_risk``.
 
-    ``curves`` is a frame of ``kaplan_meier`` or ``aalen_johansen``. Who is at risk at a time is in treatment just before it; after
-    the last time of a group nobody is. With late entries the number is that of the next time of the curve.
+    ``curves`` is a frame of ``kaplan_meier`` or ``aalen_johansen``. Who is at risk at a time is in treatment just before it;
+    after the last time of a group nobody is. With late entries the number is that of the next time of the curve.
 
     >>> km = pd.DataFrame({"group": "all", "time": [2.0, 3, 5], "n_risk": [4, 3, 1]})
     >>> at_risk(km, [0, 3, 4, 6])["n_risk"].tolist()
@@ -152,7 +152,10 @@ def step_values(curves: pd.DataFrame, column: str, *, start: float, first: float
     return pd.concat([head, curves[names].astype(float).sort_values("time")], ignore_index=True)
 
 
-def _curve(ax: Axes, rows: pd.DataFrame, column: str, start: float, first: float, look: Look) -> Any:
+def _curve(
+    ax: Axes, rows: pd.DataFrame, column: str, start: float, first: float, look: Look, *, end: bool = False
+) -> Any:
+    """One curve with its band; ``end`` marks its last point, where a jump would else be lost in the frame."""
     from matplotlib.lines import Line2D
 
     steps = step_values(rows, column, start=start, first=first)
@@ -160,8 +163,12 @@ def _curve(ax: Axes, rows: pd.DataFrame, column: str, start: float, first: float
         steps["time"], steps["conf_low"], steps["conf_high"], step="post", color=look.colour, alpha=0.13, linewidth=0,
         zorder=2,
     )  # fmt: skip
-    ax.step(steps["time"], steps[column], where="post", color=look.colour, linestyle=look.dashes, linewidth=1.5, zorder=3)
-    return Line2D([], [], color=look.colour, linestyle=look.dashes, linewidth=1.5)
+    ax.step(
+        steps["time"], steps[column], where="post", color=look.colour, linestyle=look.dashes, linewidth=1.5, zorder=3
+    )
+    marker = look.marker if end else ""
+    ax.plot(steps["time"].iloc[-1], steps[column].iloc[-1], marker, color=look.colour, clip_on=False, zorder=4)
+    return Line2D([], [], color=look.colour, linestyle=look.dashes, linewidth=1.5, marker=marker)
 
 
 def _finish(
@@ -202,13 +209,15 @@ def _table(ax: Axes, curves: pd.DataFrame, groups: Sequence[Any]) -> None:
     found = at_risk(curves, ticks)
     names = ["At risk"] if len(groups) == 1 else [name_of(group) for group in groups]
     beside = max(map(text_width, names)) <= BESIDE * room(ax)[0]
+    half = max(text_width(f"{n}") for n in found["n_risk"]) / 2
+    side, aside = ("right", -half - 6) if beside else ("left", -half)
     down = 2.5 + 1.5 * SIZE + LINE * (ax.get_xlabel().count("\n") + 1) + 0.6 * SIZE
     if len(groups) > 1:
-        _write(ax, "At risk", (0, 0), (-8 if beside else 0, -down), "right" if beside else "left")
+        _write(ax, "At risk", (0, 0), (aside, -down), side)
         down += LINE
     for group, name in zip(groups, names, strict=True):
         text = name if beside else wrap(name, 0.8 * room(ax)[0])
-        _write(ax, text, (0, 0), (-8 if beside else 0, -down), "right" if beside else "left", GREY)
+        _write(ax, text, (0, 0), (aside, -down), side, GREY)
         down += 0.0 if beside else LINE * (text.count("\n") + 1)
         for row in found[found["group"] == group].itertuples():
             _write(ax, f"{row.n_risk}", (float(row.time), 0), (0, -down), "center", data=True)

@@ -123,7 +123,7 @@ def check_notes(result: Result, *_: Any) -> None:
 
 
 def check_covariance(result: Result, *_: Any) -> None:
-    fixed, V = result.tidy().query("component == 'fixed'"), result.covariance
+    fixed, V = result.tidy().query("component in ('fixed', 'hazard')"), result.covariance
     assert list(V.index) == list(V.columns) == fixed["term"].tolist()
     values = V.to_numpy()
     assert np.isfinite(values).all()
@@ -236,7 +236,7 @@ def check_frozen(result: Result, model: Any, *_: Any) -> None:
 
 
 def check_apa(result: Result, *_: Any) -> None:
-    fixed = result.tidy().query("component == 'fixed'")
+    fixed = result.tidy().query("component in ('fixed', 'hazard')")
     for row in fixed.itertuples():
         sentence = result.apa(row.term)
         assert sentence.startswith("b = ")

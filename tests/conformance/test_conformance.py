@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 from conformance.checker import CHECKS, check_result
 
-from alliance_stats import Centre, Lag, LinearModel, Result
+from alliance_stats import Centre, Lag, LinearModel, Mediation, Result
+from alliance_stats.inference.interventional import InterventionalEffects
+from alliance_stats.models.discrete_time import DiscreteTimeModel
+from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.mixed import MixedModel
 
 DATA = Path(__file__).parents[2] / "validation" / "data"
@@ -102,6 +105,57 @@ def centred_mixed(formula: str, *steps: Any, **options: Any) -> Case:
     return Case(MixedModel(formula, prepare=steps, **options), data, one_patient(data))
 
 
+@cache
+def mediated() -> pd.DataFrame:
+    """Treatment, alliance and pain, with a second mediator, yes-or-no and count outcomes."""
+    return pd.read_csv(DATA / "mediation_trial.csv")
+
+
+def mediation(mediators: str | list[str], outcome: str, exposure: str = "arm", **options: Any) -> Case:
+    kind = options.pop("kind", Mediation)
+    texts = [mediators] if isinstance(mediators, str) else mediators
+    return Case(
+        kind(texts, outcome, exposure, **{"interval": "delta"} | options), mediated(), mediated().iloc[[3, 14, 90]]
+    )
+
+
+@cache
+def adherence() -> pd.DataFrame:
+    frame = pd.read_csv(DATA / "glmm_adherence.csv")
+    frame = frame.assign(arm=np.where(frame["arm"] == 1, "enhanced", "usual"))
+    return frame.sample(frac=1, random_state=np.random.RandomState(1))
+
+
+@cache
+def attendance() -> pd.DataFrame:
+    """Sessions numbered in the order of the rows, as preparing steps want them."""
+    return pd.read_csv(DATA / "glmm_sessions.csv")
+
+
+@cache
+def attendance_missing() -> pd.DataFrame:
+    frame = attendance()
+    return frame.assign(x=frame["x"].mask(np.arange(len(frame)) % 17 == 0), session=frame["session"].astype(float))
+
+
+@cache
+def periods() -> pd.DataFrame:
+    """Sessions at risk of dropping out, 300 patients of 20 therapists."""
+    frame = pd.read_csv(DATA / "survival_sessions.csv")
+    return frame.assign(stage=np.minimum(frame["session"], 10))
+
+
+def generalized(
+    formula: str, family: str = "binomial", data: Callable[[], pd.DataFrame] = attendance_missing, **options: Any
+) -> Case:
+    return Case(GeneralizedMixedModel(formula, family, **options), data(), data().iloc[[3, 40, 77]])
+
+
+def hazards(formula: str, **options: Any) -> Case:
+    return Case(DiscreteTimeModel(formula, **options), periods(), periods().iloc[[3, 40, 77]])
+
+
+COMPLETED = "completed | trials(assigned) ~ alliance + arm + severity + (1 | therapist)"
 FULL = "outcome ~ alliance * arm + baseline"
 WITHIN = "outcome ~ alliance_within + alliance_between + week + arm"
 CASES: dict[str, Case] = {
@@ -180,6 +234,55 @@ CASES: dict[str, Case] = {
         MixedModel("`the outcome` ~ `x:y` + (1 + `x:y` | `a/b`)"),
         therapy().rename(columns={"outcome": "the outcome", "week": "x:y", "patient": "a/b"}),
         therapy().rename(columns={"outcome": "the outcome", "week": "x:y", "patient": "a/b"}).iloc[[5, 8, 200]],
+    ),
+    "mediation": mediation(
+        "alliance ~ arm + severity", "pain ~ arm + alliance + severity", interval="percentile", draws=200
+    ),
+    "mediation interaction": mediation(
+        "alliance ~ arm * w", "pain ~ arm * alliance + w", at={"w": "sd"}, randomised=True
+    ),
+    "mediation serial clusters": mediation(
+        ["alliance ~ arm", "trust ~ arm + alliance"], "pain ~ arm + alliance + trust", cluster="therapist"
+    ),
+    "mediation of levels": mediation("alliance ~ group", "pain ~ group + alliance", "group", interval="product"),
+    "mediation logit": mediation("alliance ~ arm", "responder ~ arm + alliance", family={"responder": "binomial"}),
+    "mediation odds ratio": mediation(
+        "alliance ~ arm", "responder ~ arm * alliance", family={"responder": "binomial"}, scale="odds-ratio"
+    ),
+    "interventional": mediation(
+        ["alliance ~ arm + severity", "trust ~ arm + alliance + severity"],
+        "pain ~ arm * trust + alliance + severity",
+        kind=InterventionalEffects,
+        interval="bca",
+        draws=200,
+    ),
+    "generalized binomial": generalized(COMPLETED, data=adherence),
+    "generalized quadrature": generalized(COMPLETED, data=adherence, quadrature=9, level=0.9),
+    "generalized beta-binomial": generalized(COMPLETED, "betabinomial", adherence, link="cloglog"),
+    "generalized beta": generalized("share ~ alliance * arm + (1 | therapist)", "beta", adherence),
+    "generalized binary nested": generalized("attended ~ x + session + (1 | patient) + (1 | therapist)", link="probit"),
+    "generalized crossed slopes": generalized(
+        "exercises ~ x + session + (1 + x | patient) + (1 | room)", "poisson", exposure="days"
+    ),
+    "generalized negative binomial": generalized(
+        "exercises ~ poly(session, 2) + (1 | patient)", "negativebinomial", exposure="days"
+    ),
+    "generalized singular": generalized("attended ~ x + session + (1 + session | room)"),
+    "generalized centred": generalized(
+        "attended ~ x_within + x_between + (1 | patient)",
+        data=attendance,
+        prepare=(Centre("x", by="patient", time="session"),),
+    ),
+    "hazards": hazards("drop ~ session + alliance + arm", patient="id"),
+    "hazards of every session": hazards("drop ~ 0 + C(stage) + alliance", link="logit", level=0.9),
+    "hazards with clusters": hazards("drop ~ session * alliance + I(2 * session)", cluster="therapist"),
+    "hazards of therapists": hazards("drop ~ session + alliance + (1 | therapist)", quadrature=9),
+    "hazards centred": Case(
+        DiscreteTimeModel(
+            "drop ~ alliance_within + alliance_between + (1 | therapist)", prepare=(Centre("alliance", by="id"),)
+        ),
+        periods(),
+        periods()[periods()["id"] == 4],
     ),
 }
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from golden.pinned import data
-from models.generalized_predicting import predict
 
-from alliance_stats import AllianceError, ConvergenceError, DataError, FormulaError, Result
+from alliance_stats import AllianceError, ConvergenceError, DataError, FormulaError, Result, predict
 from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.generalized_modes import conditional_modes
 from alliance_stats.models.generalized_predict import averaged
@@ -298,9 +297,9 @@ def test_scales(trial: pd.DataFrame, binomial: Result) -> None:
     with pytest.raises(DataError, match="'assigned'"):
         predict(binomial, new)
     with pytest.raises(AllianceError, match="scale is 'logit'"):
-        predict(binomial, new, scale="logit")
+        predict(binomial, new, scale="logit")  # type: ignore[arg-type]
     with pytest.raises(AllianceError, match="groups is 'zero'"):
-        predict(binomial, new, groups="zero", scale="mean")
+        predict(binomial, new, groups="zero", scale="mean")  # type: ignore[arg-type]
 
 
 def test_standard_error_of_the_population(trial: pd.DataFrame, binomial: Result) -> None:
