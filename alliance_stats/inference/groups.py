@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.inference.problem import variance_parameters
@@ -238,7 +239,7 @@ def _correlations(state: Grouped, shares: np.ndarray) -> np.ndarray:
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-x)))
+    return np.asarray(expit(x))
 
 
 def _mixed(result: Result, where: str) -> MixedState:

@@ -26,6 +26,7 @@ from alliance_stats.render.style import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 Z95 = 1.959963984540054
@@ -160,9 +161,9 @@ def _patients(raw: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     return drawn
 
 
-def _marks(ax: Axes, drawn: pd.DataFrame, x: str, y: str) -> list[tuple[object, str]]:
+def _marks(ax: Axes, drawn: pd.DataFrame, x: str, y: str) -> list[tuple[Artist | None, str]]:
     """Ticks of single patients just inside the frame; a legend entry a kind."""
-    out: list[tuple[object, str]] = []
+    out: list[tuple[Artist | None, str]] = []
     for value, height, marker, words in ((1, 1.025, 2, "completed"), (0, -0.025, 3, "dropped out")):
         rows = drawn[drawn[y] == value]
         line = ax.plot(rows[x], np.full(len(rows), height), linestyle="none", marker=marker, color=INK, markersize=4,

@@ -11,7 +11,10 @@ import pandas as pd
 from alliance_stats.errors import AllianceError
 from alliance_stats.study.declare import Study
 
-KEYS = ("chen2019", "critschristoph2011", "ferreira2013", "fuentes2014", "kaptchuk2008")
+KEYS = (
+    "chen2019", "critschristoph2011", "ferreira2013", "fuentes2014", "huppert2014", "kaptchuk2008", "keller2010",
+    "lonsdale2017", "sharf2010",
+)  # fmt: skip
 
 
 class Studies(Mapping[str, Study]):
