@@ -14,6 +14,7 @@ from alliance_stats.design.dropout import dropout_frame
 from alliance_stats.design.reshape import Long, PerPatient
 from alliance_stats.design.steps import Centre, Change, Detrend, Lag, Lead
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, TargetError
+from alliance_stats.inference.adherence import adherence
 from alliance_stats.inference.bootstrap import bootstrap
 from alliance_stats.inference.ceiling import below_maximum
 from alliance_stats.inference.compare import compare
@@ -43,6 +44,7 @@ from alliance_stats.inference.survival_curves import (
     restricted_mean,
 )
 from alliance_stats.inference.survival_tests import gray_test, log_rank
+from alliance_stats.inference.wild_bootstrap import wild_bootstrap
 from alliance_stats.instruments.agreement import rater_agreement
 from alliance_stats.instruments.change import change_summary, clinical_cutoff, reliable_change
 from alliance_stats.instruments.item_statistics import item_statistics
@@ -52,6 +54,7 @@ from alliance_stats.instruments.reliability import alpha, omega
 from alliance_stats.instruments.responders import responders
 from alliance_stats.instruments.scoring import keyed_items, score
 from alliance_stats.instruments.shares import floor_ceiling
+from alliance_stats.models.beta import BetaModel
 from alliance_stats.models.competing import CompetingRisksModel
 from alliance_stats.models.cox import CoxModel
 from alliance_stats.models.cox_checks import (
@@ -62,10 +65,15 @@ from alliance_stats.models.cox_checks import (
 )
 from alliance_stats.models.cox_curves import baseline_hazard, event_probabilities, frailties, hazard_ratios
 from alliance_stats.models.discrete_time import DiscreteTimeModel
+from alliance_stats.models.fractional import FractionalModel
+from alliance_stats.models.gee import GEE
 from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.mixed import MixedModel
+from alliance_stats.models.ordinal import OrdinalModel
+from alliance_stats.models.ordinal_checks import proportional_odds
+from alliance_stats.models.ordinal_predict import category_probabilities, group_effects
 from alliance_stats.models.process_models import process_model
 from alliance_stats.models.summary import SummaryStatistics
 from alliance_stats.render import figures
@@ -84,22 +92,134 @@ from alliance_stats.synthetic.items import simulate_items
 __version__ = "0.1.0"
 
 __all__ = [
-    "AllianceError", "Analysis", "Centre", "Change", "CompetingRisksModel", "ConvergenceError", "CoxModel",
-    "DataError", "Detrend", "DiscreteTimeModel", "Estimand", "FormulaError", "GeneralizedMixedModel",
-    "InterventionalEffects", "Lag", "Lead", "LinearModel", "Long", "Mediation", "MixedModel", "Option", "PerPatient",
-    "Result", "Run", "Study", "SummaryStatistics", "Target", "TargetError", "TrialDesign", "Variable",
-    "aalen_johansen", "agrema", "alpha", "anova", "attrition_counts", "attrition_table", "average_marginal_effects",
-    "average_outcomes", "baseline_hazard", "below_maximum", "bootstrap", "caseload", "change_summary", "claims",
-    "claims_evidence", "clinical_cutoff", "cohens_d", "compare", "completion_probability", "concordance",
-    "conditional_indirect", "contextual_effect", "contrast", "curve", "dependability", "describe", "dispersion_check",
-    "dropout_frame", "event_probabilities", "figures", "floor_ceiling", "flow_frame", "frailties", "gray_test",
-    "hazard_ratios", "icc", "instrument", "instruments", "interventional_effects", "item_answers", "item_statistics",
-    "johnson_neyman", "kaplan_meier", "keyed_items", "landmark_curves", "leave_one_out", "load_synthetic", "log_rank",
-    "marginal_means", "martingale_residuals", "median_times", "missing_by_design", "missing_by_item", "missing_codes",
-    "missing_patterns", "multilevel_reliability", "non_inferiority", "omega", "predict", "process_model", "profile",
-    "proportional_hazards", "random_effects", "rater_agreement", "read_table", "refit", "relative_importance",
-    "reliable_change", "report_claims", "residuals", "responders", "restricted_mean", "rounded", "save_figure",
-    "schoenfeld_residuals", "score", "sensitivity", "sensitivity_contours", "sensitivity_curve", "simple_slopes",
-    "simulate", "simulate_items", "simulate_trial", "slope_curve", "standardised_effects",
-    "standardised_random_effects", "studies", "wald_test", "within_between", "write_codebook", "zero_check",
+    "GEE",
+    "AllianceError",
+    "Analysis",
+    "BetaModel",
+    "Centre",
+    "Change",
+    "CompetingRisksModel",
+    "ConvergenceError",
+    "CoxModel",
+    "DataError",
+    "Detrend",
+    "DiscreteTimeModel",
+    "Estimand",
+    "FormulaError",
+    "FractionalModel",
+    "GeneralizedMixedModel",
+    "InterventionalEffects",
+    "Lag",
+    "Lead",
+    "LinearModel",
+    "Long",
+    "Mediation",
+    "MixedModel",
+    "Option",
+    "OrdinalModel",
+    "PerPatient",
+    "Result",
+    "Run",
+    "Study",
+    "SummaryStatistics",
+    "Target",
+    "TargetError",
+    "TrialDesign",
+    "Variable",
+    "aalen_johansen",
+    "adherence",
+    "agrema",
+    "alpha",
+    "anova",
+    "attrition_counts",
+    "attrition_table",
+    "average_marginal_effects",
+    "average_outcomes",
+    "baseline_hazard",
+    "below_maximum",
+    "bootstrap",
+    "caseload",
+    "category_probabilities",
+    "change_summary",
+    "claims",
+    "claims_evidence",
+    "clinical_cutoff",
+    "cohens_d",
+    "compare",
+    "completion_probability",
+    "concordance",
+    "conditional_indirect",
+    "contextual_effect",
+    "contrast",
+    "curve",
+    "dependability",
+    "describe",
+    "dispersion_check",
+    "dropout_frame",
+    "event_probabilities",
+    "figures",
+    "floor_ceiling",
+    "flow_frame",
+    "frailties",
+    "gray_test",
+    "group_effects",
+    "hazard_ratios",
+    "icc",
+    "instrument",
+    "instruments",
+    "interventional_effects",
+    "item_answers",
+    "item_statistics",
+    "johnson_neyman",
+    "kaplan_meier",
+    "keyed_items",
+    "landmark_curves",
+    "leave_one_out",
+    "load_synthetic",
+    "log_rank",
+    "marginal_means",
+    "martingale_residuals",
+    "median_times",
+    "missing_by_design",
+    "missing_by_item",
+    "missing_codes",
+    "missing_patterns",
+    "multilevel_reliability",
+    "non_inferiority",
+    "omega",
+    "predict",
+    "process_model",
+    "profile",
+    "proportional_hazards",
+    "proportional_odds",
+    "random_effects",
+    "rater_agreement",
+    "read_table",
+    "refit",
+    "relative_importance",
+    "reliable_change",
+    "report_claims",
+    "residuals",
+    "responders",
+    "restricted_mean",
+    "rounded",
+    "save_figure",
+    "schoenfeld_residuals",
+    "score",
+    "sensitivity",
+    "sensitivity_contours",
+    "sensitivity_curve",
+    "simple_slopes",
+    "simulate",
+    "simulate_items",
+    "simulate_trial",
+    "slope_curve",
+    "standardised_effects",
+    "standardised_random_effects",
+    "studies",
+    "wald_test",
+    "wild_bootstrap",
+    "within_between",
+    "write_codebook",
+    "zero_check",
 ]  # fmt: skip
