@@ -31,6 +31,7 @@ from alliance_stats.inference.interventional import InterventionalEffects, inter
 from alliance_stats.inference.marginal_effects import average_marginal_effects, average_outcomes
 from alliance_stats.inference.mediation_reporting import agrema
 from alliance_stats.inference.mediation_sensitivity import sensitivity_contours, sensitivity_curve
+from alliance_stats.inference.multilevel_paths import patient_paths
 from alliance_stats.inference.predict import predict, simulate
 from alliance_stats.inference.profile import profile
 from alliance_stats.inference.refit import leave_one_out, refit
@@ -71,6 +72,7 @@ from alliance_stats.models.generalized import GeneralizedMixedModel
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.mixed import MixedModel
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.models.ordinal import OrdinalModel
 from alliance_stats.models.ordinal_checks import proportional_odds
 from alliance_stats.models.ordinal_predict import category_probabilities, group_effects
@@ -115,6 +117,7 @@ __all__ = [
     "Long",
     "Mediation",
     "MixedModel",
+    "MultilevelMediation",
     "Option",
     "OrdinalModel",
     "PerPatient",
@@ -187,6 +190,7 @@ __all__ = [
     "multilevel_reliability",
     "non_inferiority",
     "omega",
+    "patient_paths",
     "predict",
     "process_model",
     "profile",
