@@ -5,6 +5,9 @@ from alliance_stats.claims import claims_evidence as claims_evidence
 from alliance_stats.data.attrition import attrition_counts as attrition_counts
 from alliance_stats.data.attrition import attrition_table as attrition_table
 from alliance_stats.data.describe import describe as describe
+from alliance_stats.data.dictionary import draft_dictionary as draft_dictionary
+from alliance_stats.data.dictionary import read_dictionary as read_dictionary
+from alliance_stats.data.dictionary import write_dictionary as write_dictionary
 from alliance_stats.data.flow import flow_frame as flow_frame
 from alliance_stats.data.missing_alliance import missing_by_design as missing_by_design
 from alliance_stats.data.missing_codes import missing_codes as missing_codes
@@ -116,6 +119,7 @@ from alliance_stats.models.ordinal_predict import category_probabilities as cate
 from alliance_stats.models.ordinal_predict import group_effects as group_effects
 from alliance_stats.models.process_models import process_model as process_model
 from alliance_stats.models.summary import SummaryStatistics as SummaryStatistics
+from alliance_stats.project.start import new_project as new_project
 from alliance_stats.render import figures as figures
 from alliance_stats.render.save import save_figure as save_figure
 from alliance_stats.render.table import rounded as rounded
@@ -128,6 +132,11 @@ from alliance_stats.study.declare import Estimand as Estimand
 from alliance_stats.study.declare import Option as Option
 from alliance_stats.study.declare import Study as Study
 from alliance_stats.study.declare import Target as Target
+from alliance_stats.study.file import read_study as read_study
+from alliance_stats.study.registration import declaration as declaration
+from alliance_stats.study.registration import deviations as deviations
+from alliance_stats.study.registration import register as register
+from alliance_stats.study.registration import registered as registered
 from alliance_stats.study.run import Run as Run
 from alliance_stats.synthetic.composed import simulate_trial as simulate_trial
 from alliance_stats.synthetic.design import TrialDesign as TrialDesign

@@ -1,4 +1,4 @@
-"""The command line: alliance-stats list | describe | simulate | run | report."""
+"""The command line: alliance-stats list | describe | simulate | run | report | new | register."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alliance_stats.studies import REGISTRY
 from alliance_stats.study.declare import Study
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-Key = Annotated[str, typer.Argument(help="key of a study, see `list`")]
+Key = Annotated[str, typer.Argument(help="key of a study, see `list`, or a study file such as study.toml")]
 Folder = Annotated[Path, typer.Option(help="folder to write into")]
 Pairs = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be given several times")]
 
@@ -30,7 +30,7 @@ def describe(key: Key) -> None:
     """Question, columns and analyses of a study: what a data file must hold."""
     from alliance_stats.data.codebook import codebook
 
-    study = REGISTRY[key]
+    study = _study(key)
     typer.echo(f"{study!r}\n\n{study.design}\n\nColumns\n{codebook(study.variables)}\nAnalyses")
     for analysis in study.analyses:
         on = f"printed table '{analysis.table}'" if analysis.table else getattr(analysis.model, "formula", "")
@@ -50,9 +50,9 @@ def simulate(
     """Write simulated data with their truth, codebook and data package."""
     from alliance_stats.study.stand_in import write_stand_in
 
-    for name in [key] if key else list(REGISTRY):
+    for study in [_study(key)] if key else list(REGISTRY.values()):
         settings = {} if seed is None else {"rng": seed}
-        for file in write_stand_in(REGISTRY[name], out / name, **settings):
+        for file in write_stand_in(study, out / study.key, **settings):
             typer.echo(str(file))
 
 
@@ -71,7 +71,7 @@ def run(
     from alliance_stats.render.table import as_text
     from alliance_stats.report.sections import published_beside_rerun
 
-    done = REGISTRY[key].run(
+    done = _study(key).run(
         data, rename=_pairs(rename, "rename"), ranges=_ranges(scale), decimal=decimal, encoding=encoding,
         **_pairs(option, "option"),
     )  # fmt: skip
@@ -103,6 +103,38 @@ def report(
     typer.echo(f"{len(runs)} reports and {write_index(runs, out / 'index.html', claims=not keys)}")
 
 
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="folder to make")],
+    data: Annotated[
+        Path | None, typer.Option(help="data file from which the dictionary is drafted; it is only read")
+    ] = None,
+) -> None:
+    """Make a folder for a study of your own: dictionary, declaration, notebook; it runs on dummy data as it is."""
+    from alliance_stats.data.reading import read_table
+    from alliance_stats.project import new_project
+
+    for file in new_project(folder, None if data is None else read_table(data)):
+        typer.echo(str(file))
+
+
+@app.command()
+def register(
+    file: Annotated[Path, typer.Argument(help="study file, such as study.toml")],
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; registration.json beside the study where none is given")
+    ] = None,
+) -> None:
+    """Write the declaration of a study and its hash, to be deposited before the data come."""
+    from alliance_stats.study.file import read_study
+    from alliance_stats.study.registration import REGISTRATION, declaration, declaration_hash
+    from alliance_stats.study.registration import register as write_registration
+
+    study = read_study(file)
+    written = write_registration(study, out or file.parent / REGISTRATION)
+    typer.echo(f"{written}\nSHA-256 of the declaration: {declaration_hash(declaration(study))}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: an error made on purpose ends with its message and exit code 1, not with a traceback."""
     try:
@@ -110,6 +142,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AllianceError as problem:
         typer.echo(f"Error: {problem}", err=True)
         raise SystemExit(1) from None
+
+
+def _study(key: str) -> Study:
+    """A study of the package, or the one that a file declares."""
+    from alliance_stats.study.file import read_study
+
+    return read_study(key) if key.endswith(".toml") else REGISTRY[key]
 
 
 def _pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from alliance_stats.synthetic.trial import Trial
 
 Role = Literal["primary", "secondary"]
-Kind = Literal["value", "size", "direction", "significant", "not significant", "not recoverable"]
+Kind = Literal["value", "size", "direction", "significant", "not significant", "not recoverable", "truth"]
+Guideline = Literal["consort", "strobe"]
 Evidence = Literal["original data", "summary statistics", "simulated"]
 Derived = Callable[[Result], pd.DataFrame]
 Remarks = Callable[[Result], tuple[str, ...]]
@@ -77,8 +78,8 @@ class Target:
 
     ``analysis`` is an analysis (``pain``) or a derived frame (``pain/effects``), ``term`` a row of it, ``column`` a column of
     the glossary. ``kind``: a ``value`` with its interval, a ``size`` (a count or share, whose sign says nothing), a
-    ``direction`` (the sign of ``printed``), ``significant`` or ``not significant`` at 5 %, or ``not recoverable`` with the
-    reason in ``note``.
+    ``direction`` (the sign of ``printed``), ``significant`` or ``not significant`` at 5 %, ``not recoverable`` with the
+    reason in ``note``, or a ``truth``: printed nowhere, known in simulated data alone and compared there alone.
     """
 
     analysis: str
@@ -123,7 +124,9 @@ class Study:
     ``variables`` check the data and make the codebook; ``prepare`` are steps before the analyses; ``waves`` name the columns
     that a patient must have to be counted at a wave; ``arm`` names the columns of the treatment, ``()`` where there is one
     group; ``side_by_side`` are terms shown from every source; ``labels`` give analyses and derived frames their names in print;
-    ``cautions`` stand on every report.
+    ``cautions`` stand on every report. ``guideline`` is the reporting guideline of its checklist: ``"consort"`` where patients or
+    clusters were randomised to what is compared, else ``"strobe"``. ``registration`` is what was declared before the data came, as
+    ``registered`` reads it; the report lists every difference from it.
 
     ``run()`` reruns it on its synthetic stand-in, ``run("mine.csv", rename={"id": "patient"})`` on anyone's data.
     """
@@ -151,6 +154,8 @@ class Study:
     cautions: tuple[str, ...] = ()
     side_by_side: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    guideline: Guideline = "strobe"
+    registration: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         names = [analysis.name for analysis in self.analyses]
