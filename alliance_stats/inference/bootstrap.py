@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from alliance_stats.inference.problem import Problem, each, estimates, problem, 
 from alliance_stats.inference.refit import estimate_labels, estimate_names
 from alliance_stats.inference.resample import Scheme, drawn_again, scheme
 from alliance_stats.numerics.random import Seed, stream
+from alliance_stats.progress import bar
 from alliance_stats.result import Result, tidy_frame
 
 Kind = Literal["parametric", "cluster"]
@@ -45,7 +46,7 @@ def bootstrap(
         residuals; ``"cluster"`` draws groups with replacement, with all that lies within them, each copy a group of its own,
         and assumes neither normal nor equal variances.
     rng : seed; the same seed gives the same draws, whatever else is computed.
-    progress : whether a bar is shown.
+    progress : whether long work shows a bar.
     level : confidence level, that of the model by default.
     resample : the grouping factor whose groups ``"cluster"`` draws, by default the coarsest; or nested factors, coarsest first:
         ``("therapist", "patient")`` draws therapists, then patients within every therapist drawn. Factors that lie within none
@@ -81,7 +82,8 @@ def bootstrap(
     if statistic is not None and kind == "parametric":
         _outcome(result)
     names, values = _statistics(result, given, statistic)
-    rows = [values for values in _bar(_resamples(plan, draws, rng), draws, progress) if values is not None]
+    made = _resamples(plan, draws, rng)
+    rows = [values for values in bar(made, "bootstrap", "draw", shown=progress, total=draws) if values is not None]
     failures = draws - len(rows)
     if failures > draws / 2:
         raise ConvergenceError(f"bootstrap: {failures} of {draws} resamples could not be fitted; use a simpler model")
@@ -218,9 +220,3 @@ def _require(draws: int, kind: str, level: float, resample: object) -> None:
         raise AllianceError(f"bootstrap: level is {level}; use a number between 0 and 1, e.g. 0.95")
     if resample is not None and kind != "cluster":
         raise AllianceError(f"bootstrap: resample={resample!r} is for kind='cluster'; kind is {kind!r}")
-
-
-def _bar(made: Iterator[list[float] | None], draws: int, shown: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(made, total=draws, desc="bootstrap", unit="draw", disable=not shown)

@@ -17,10 +17,10 @@ from alliance_stats.inference.grid import Names, as_names
 from alliance_stats.models.linear import LinearState, cluster_codes
 from alliance_stats.numerics.importance import bootstrap_products, lmg, orthonormal, permuted_products
 from alliance_stats.numerics.random import Seed, stream
+from alliance_stats.progress import bar
 from alliance_stats.result import Result
 
 MOST_GROUPS = 12  # 4096 subsets
-QUIET = 10_000_000  # resamples times (subsets + rows) below which no progress bar is needed: about a second
 COLUMNS = (
     "term", "component", "df", "estimate", "conf_low", "conf_high", "null", "adjusted", "p_value", "interval",
 )  # fmt: skip
@@ -101,12 +101,11 @@ def relative_importance(
     _require_counts(draws=draws, permutations=permutations)
     problem = _problem(result, groups, always)
     resamples = draws + permutations * len(problem.names)
-    work = resamples * (2 ** len(problem.names) + len(problem.Z))
-    with _bar(resamples, progress and work > QUIET) as bar:
+    with bar(None, "relative importance", "resample", shown=progress, total=resamples) as done:
         boot = _collect(
-            problem, bootstrap_products(problem.Z, problem.codes, draws, stream(rng, "importance", "bootstrap")), bar
+            problem, bootstrap_products(problem.Z, problem.codes, draws, stream(rng, "importance", "bootstrap")), done
         )
-        chance = np.array([_null(problem, g, permutations, rng, bar) for g in range(len(problem.names))])
+        chance = np.array([_null(problem, g, permutations, rng, done) for g in range(len(problem.names))])
     share = problem.of((problem.Z.T @ problem.Z)[:, :, None])[:, 0]
     level = result.model.level
     return pd.DataFrame(
@@ -169,21 +168,21 @@ def _columns(state: LinearState, X: np.ndarray, terms: Sequence[str]) -> np.ndar
     return np.column_stack([X[:, :0], *(X[:, state.design.slices[term]] for term in terms)])
 
 
-def _collect(problem: Shares, batches: Iterator[np.ndarray], bar: Any) -> np.ndarray:
+def _collect(problem: Shares, batches: Iterator[np.ndarray], done: Any) -> np.ndarray:
     """Shares of all resamples, shape (groups, draws)."""
     found = []
     for products in batches:
         found.append(problem.of(products))
-        bar.update(products.shape[2])
+        done.update(products.shape[2])
     return np.concatenate(found, axis=1)
 
 
-def _null(problem: Shares, group: int, permutations: int, rng: Seed, bar: Any) -> np.ndarray:
+def _null(problem: Shares, group: int, permutations: int, rng: Seed, done: Any) -> np.ndarray:
     """Shares of one group when its columns have nothing to do with the outcome and the other groups."""
     where, codes = problem.columns(group), problem.codes
     generator = stream(rng, "importance", "permutation", problem.names[group])
     whole = codes if codes is not None and _constant_within(problem.Z[:, where], codes) else None
-    shares = _collect(problem, permuted_products(problem.Z, where, whole, permutations, generator), bar)
+    shares = _collect(problem, permuted_products(problem.Z, where, whole, permutations, generator), done)
     return np.asarray(shares[group])
 
 
@@ -219,9 +218,3 @@ def _difference_rows(
 def _percentiles(drawn: np.ndarray, level: float) -> tuple[float, float]:
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _bar(total: int, shown: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="relative importance", disable=not shown)

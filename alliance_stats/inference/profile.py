@@ -21,13 +21,16 @@ from alliance_stats.inference.profile_paths import (
 )
 from alliance_stats.inference.refit import estimate_names
 from alliance_stats.models.mixed_strata import Strata
+from alliance_stats.progress import bar
 from alliance_stats.result import Result, tidy_frame
 
 FLOOR = 0.2  # of the least residual standard deviation, below which no profile is expected to take it
 DOUBLINGS = 40  # of the distance from the estimate at which an end of the interval is looked for
 
 
-def profile(result: Result, parameters: Names | None = None, level: float | None = None) -> pd.DataFrame:
+def profile(
+    result: Result, parameters: Names | None = None, level: float | None = None, *, progress: bool = True
+) -> pd.DataFrame:
     """Intervals of all values of a parameter at which the likelihood ratio test does not reject.
 
     Parameters
@@ -36,6 +39,7 @@ def profile(result: Result, parameters: Names | None = None, level: float | None
     parameters : terms as ``tidy()`` names them, e.g. ``["week", "sd(week)", "cor(Intercept,week)", "sd(residual)"]``; all by
         default. A name that several factors share stands for all of them.
     level : confidence level, that of the model by default.
+    progress : whether long work shows a bar.
 
     Returns tidy rows with ``interval = "profile"``: fixed coefficients, standard deviations and correlations of random effects,
     and the residual standard deviation, with ``residual_by`` that of every group. The ends are where the deviance, minimised
@@ -62,7 +66,8 @@ def profile(result: Result, parameters: Names | None = None, level: float | None
     best = solve(given)
     values = estimates(best, given.levels)
     paths = _paths(given, best) if given.strata is None else _stratified_paths(given, given.strata, best)
-    ends = [_ends(paths[i], values[i], best.value, _critical(level), names[i][0]) for i in wanted]
+    asked = bar(wanted, "profile", "parameter", shown=progress)
+    ends = [_ends(paths[i], values[i], best.value, _critical(level), names[i][0]) for i in asked]
     return tidy_frame(
         term=[names[i][0] for i in wanted], component=[names[i][1] for i in wanted], group=[names[i][2] for i in wanted],
         estimate=values[wanted], conf_low=[low for low, _ in ends], conf_high=[high for _, high in ends],

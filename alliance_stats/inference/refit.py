@@ -21,6 +21,7 @@ from alliance_stats.inference.problem import (
 )
 from alliance_stats.models.mixed import Grouping
 from alliance_stats.models.mixed_rows import residual_deviations
+from alliance_stats.progress import bar
 from alliance_stats.result import Result
 
 
@@ -52,7 +53,7 @@ def refit(result: Result, responses: np.ndarray | pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, index=index)
 
 
-def leave_one_out(result: Result, group: str) -> pd.DataFrame:
+def leave_one_out(result: Result, group: str, *, progress: bool = True) -> pd.DataFrame:
     """The fixed coefficients of a mixed model without each of its groups in turn, the most influential group first.
 
     ``group`` is a grouping factor, e.g. ``"therapist"``. One row a group left out and coefficient: ``at`` the group, ``n_obs``
@@ -61,7 +62,8 @@ def leave_one_out(result: Result, group: str) -> pd.DataFrame:
     doi 10.1002/sim.1974). Variances are estimated anew, residual ones by group too. A coefficient that the remaining rows
     cannot estimate is missing, and its group comes first.
 
-    Raises AllianceError for an unknown factor, or where it has fewer than three groups.
+    Long work shows a progress bar unless ``progress`` is false. Raises AllianceError for an unknown factor, or where it has
+    fewer than three groups.
 
     >>> from alliance_stats.models.mixed import MixedModel
     >>> rng = np.random.default_rng(1)
@@ -74,7 +76,9 @@ def leave_one_out(result: Result, group: str) -> pd.DataFrame:
     if len(grouping.groups) < 3:
         raise AllianceError(f"leave_one_out: '{group}' has {len(grouping.groups)} groups; at least three are needed")
     codes = np.where(members(result, grouping), grouping.level.codes, -1)
-    found = list(each(_without, ((given, codes, code, result.state.theta) for code in range(len(grouping.groups)))))
+    n = len(grouping.groups)
+    without = each(_without, ((given, codes, code, result.state.theta) for code in range(n)))
+    found = list(bar(without, f"without each {group}", "fit", shown=progress, total=n))
     change = np.array(found) - result.state.coefficients
     V = result.covariance.to_numpy()
     influence = np.einsum("gi,ij,gj->g", change, np.linalg.inv(V), change) / len(V)

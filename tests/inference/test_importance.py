@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance_stats import progress
 from alliance_stats.errors import AllianceError, DataError
-from alliance_stats.inference import importance
 from alliance_stats.inference.importance import relative_importance
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.numerics.importance import bootstrap_products, lmg, orthonormal, permuted_products, shapley_weights
@@ -298,7 +298,7 @@ def test_progress_is_shown_for_long_work_alone(
     fit = LinearModel("pain ~ alliance + arm").fit(trial())
     relative_importance(fit, **FEW)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(importance, "QUIET", 1)
+    monkeypatch.setattr(progress, "DELAY", 0.0)
     relative_importance(fit, progress=False, **FEW)
     assert capsys.readouterr().err == ""
     relative_importance(fit, **FEW)

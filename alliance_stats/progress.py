@@ -1,0 +1,19 @@
+"""The one progress bar: of every call that can take over two seconds, shown after these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+DELAY = 2.0  # seconds before a bar appears: what ends earlier shows none
+
+
+def bar(steps: Iterable[Any] | None, what: str, unit: str, *, shown: bool, total: int | None = None) -> Any:
+    """The steps, with a bar that names what is done; without steps, a bar to ``update`` in a ``with`` statement.
+
+    >>> sum(bar([1, 2, 3], "example", "step", shown=True))
+    6
+    """
+    from tqdm.auto import tqdm
+
+    return tqdm(steps, total=total, desc=what, unit=unit, disable=not shown, delay=DELAY)
