@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from alliance_stats import progress
 from alliance_stats.errors import AllianceError, DataError
+from alliance_stats.inference import importance
 from alliance_stats.inference.importance import relative_importance
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.numerics.importance import bootstrap_products, lmg, orthonormal, permuted_products, shapley_weights
