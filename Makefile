@@ -1,13 +1,14 @@
 # make report   reruns every study and writes reports/
 # make test     linters, types, layers, tests, doctests and notebooks
-# Both make their own virtual environment in .venv first; the network is used for PyPI alone.
+# make docs     writes the documentation site to docs/_build/html
+# Each makes its own virtual environment in .venv first; the network is used for PyPI alone.
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-EXTRAS := io,report,notebook,dev
+EXTRAS := io,report,notebook,docs,dev
 
-.PHONY: report test data clean
+.PHONY: report test docs data clean
 
 report: $(STAMP)
 	$(BIN)/alliance-stats report --out reports
@@ -20,6 +21,10 @@ test: $(STAMP)
 	$(BIN)/pytest -n 2
 	$(BIN)/pytest --nbval --nbval-current-env notebooks
 
+docs: $(STAMP)
+	$(BIN)/python docs/_ext/assemble.py docs/_build/source
+	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d docs/_build/doctrees docs/_build/source docs/_build/html
+
 data: $(STAMP)
 	$(BIN)/alliance-stats simulate --out data/synthetic
 
@@ -31,4 +36,4 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ from alliance_stats.inference.adherence import adherence as adherence
 from alliance_stats.inference.bootstrap import bootstrap as bootstrap
 from alliance_stats.inference.ceiling import below_maximum as below_maximum
 from alliance_stats.inference.compare import compare as compare
+from alliance_stats.inference.completion import completion_difference as completion_difference
 from alliance_stats.inference.completion import completion_probability as completion_probability
 from alliance_stats.inference.conditional_indirect import conditional_indirect as conditional_indirect
 from alliance_stats.inference.confounding import sensitivity as sensitivity

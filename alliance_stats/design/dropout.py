@@ -8,13 +8,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from alliance_stats.design.dropout_rows import as_intervals, as_patients, periods_at_risk, planned_sessions
 from alliance_stats.design.keys import require_keys, session_numbers
 from alliance_stats.errors import AllianceError, DataError, require_columns
 
 Completion = Literal["competing", "censored"]
 Form = Literal["intervals", "patients"]
 Missed = Literal["empty", "carried"]
+PlannedSession = Literal["kept", "left out"]
 MADE = ("start", "stop", "time", "dropped", "status")
+COUNTED = ("n_attended", "n_planned")
 CONTINUING, CENSORED, COMPLETED, DROPPED, UNKNOWN = "continuing", "censored", "completed", "dropped", "cause unknown"
 WHERE = "dropout_frame"
 
@@ -39,6 +42,7 @@ def dropout_frame(
     attended: str | None = None,
     missed: Missed = "empty",
     form: Form = "intervals",
+    planned_session: PlannedSession = "kept",
 ) -> pd.DataFrame:
     """Person-periods with (start, stop] intervals, or one row a patient, from a frame with one row a session attended.
 
@@ -61,14 +65,20 @@ def dropout_frame(
         ``"carried"`` forward from the session before. Columns that never vary in a patient are filled either way.
     form : ``"intervals"``, one row for each session a patient was at risk, with ``start`` = session − 1 and ``stop`` =
         session, so that a rating at a session speaks for leaving after it; ``"patients"``, one row a patient with ``start``,
-        ``time`` and the columns of the first session.
+        ``time``, the columns of the first session, and ``n_attended`` of ``n_planned`` sessions, which is what models of
+        adherence take as attendance.
+    planned_session : the last planned session of who completed is a row in which nobody can drop out, a structural zero.
+        ``"kept"``, it holds the event of completing and carries curves to the planned end; Cox models do not feel it.
+        ``"left out"``, for hazards by session (`DiscreteTimeModel`), which it would make too low; intervals with
+        ``completion="censored"`` only.
 
     Returns
     -------
     The columns of the frame and ``start``, ``stop`` (or ``time``), ``dropped`` (1 in the last period of who dropped out) and
     ``status`` (``continuing``, then ``dropped`` or the cause, ``completed`` or ``censored``). A patient whose first session in
     the data is not 1 enters late. ``attrs["definition"]`` holds the definition with its counts; every model and curve of the
-    frame repeats it.
+    frame repeats it. As time counts sessions attended, who is rated at session 3 is at risk from ``start`` = 2 on:
+    ``landmark=2`` in `landmark_curves` keeps those who left right after the rating.
 
     Raises DataError for repeated keys, sessions that are not whole numbers from 1, planned numbers or causes that vary within a
     patient, and columns whose names are needed.
@@ -83,25 +93,40 @@ def dropout_frame(
         ("completion", completion, get_args(Completion)),
         ("missed", missed, get_args(Missed)),
         ("form", form, get_args(Form)),
+        ("planned_session", planned_session, get_args(PlannedSession)),
     ):
         if value not in allowed:
             raise AllianceError(f"{WHERE}: {name} is {value!r}; use one of {', '.join(map(repr, allowed))}")
+    if planned_session == "left out" and (form != "intervals" or completion != "censored"):
+        raise AllianceError(
+            f"{WHERE}: planned_session='left out' needs form='intervals' and completion='censored'; the event of completing "
+            "lies in the planned session"
+        )
+    _require_names_free(frame, (*MADE, *COUNTED) if form == "patients" else MADE)
     rows = _sessions(frame, patient, session, attended)
     if isinstance(planned, str):
         require_columns(frame.columns, [planned], WHERE)
     ends = _ends(rows, patient, session, planned, completion, cause, ongoing)
-    table, periods, notes = _periods(rows, ends.table, patient, session, missed)
-    made = _patients(periods, patient, session, table) if form == "patients" else _intervals(periods, session, table)
+    table = ends.table.assign(until=ends.table["end"] - int(planned_session == "left out") * ends.table["done"])
+    periods, notes = periods_at_risk(rows, table, patient, session, missed)
+    if form == "intervals":
+        notes += planned_sessions(table, planned_session)
+    made = (
+        as_patients(periods, patient, session, table) if form == "patients" else as_intervals(periods, session, table)
+    )
     made.attrs = {**frame.attrs, "definition": "; ".join([*ends.sentences, *notes])}
     return made
+
+
+def _require_names_free(frame: pd.DataFrame, made: tuple[str, ...]) -> None:
+    taken = [name for name in made if name in frame.columns]
+    if taken:
+        raise DataError(f"{WHERE}: column '{taken[0]}' would be overwritten; rename it")
 
 
 def _sessions(frame: pd.DataFrame, patient: str, session: str, attended: str | None) -> pd.DataFrame:
     """Attended rows in order of patient (as they first appear) and session."""
     require_keys(frame, patient, session, WHERE)
-    taken = [name for name in MADE if name in frame.columns]
-    if taken:
-        raise DataError(f"{WHERE}: column '{taken[0]}' would be overwritten; rename it")
     if not len(frame):
         raise DataError(f"{WHERE}: the frame has no rows; give one row a session attended")
     number = session_numbers(frame, session, WHERE)
@@ -154,7 +179,9 @@ def _ends(
         _require_new(reasons[dropped], cause)
     ended = COMPLETED if completion == "competing" else CENSORED
     table["status"] = np.select([dropped, done], [reasons, ended], CENSORED)
-    table["dropped"] = dropped.astype(int)
+    inside = rows[session].to_numpy() <= rows[patient].map(table["end"]).to_numpy()
+    table["attended"] = rows[inside].groupby(patient, sort=False, observed=True).size()
+    table["dropped"], table["done"] = dropped.astype(int), done.astype(int)
     outside = int((table["first"] > table["planned"]).sum())
     if outside:
         raise DataError(
@@ -211,58 +238,3 @@ def _sentences(
     else:
         out.append("causes of dropout are not told apart")
     return tuple(out)
-
-
-def _periods(
-    rows: pd.DataFrame, ends: pd.DataFrame, patient: str, session: str, missed: str
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """All sessions at risk, those missed in between included, and what was added or left out."""
-    of = rows[patient].map(ends["end"])
-    inside, notes = rows[rows[session] <= of], []
-    if len(inside) < len(rows):
-        notes.append(f"{len(rows) - len(inside)} sessions after the planned number are left out")
-    length = (ends["end"] - ends["first"] + 1).to_numpy()
-    full = pd.DataFrame({patient: ends.index.repeat(length)})
-    full[session] = (
-        np.repeat(ends["first"].to_numpy(), length) + full.groupby(patient, sort=False).cumcount().to_numpy()
-    )
-    added = len(full) - len(inside)
-    if added:
-        inside = _filled(inside, full, patient, session, missed)
-        what = "their ratings are missing" if missed == "empty" else "their ratings are carried forward"
-        notes.append(f"{added} missed sessions between attended ones are at risk, {what}")
-    late = int((ends["first"] > 1).sum())
-    if late:
-        notes.append(f"{late} patients enter late, with a first session after 1")
-    return ends, inside.reset_index(drop=True), notes
-
-
-def _filled(inside: pd.DataFrame, full: pd.DataFrame, patient: str, session: str, missed: str) -> pd.DataFrame:
-    """Rows for missed sessions; what never varies in a patient is known for them, too."""
-    columns = [name for name in inside.columns if name not in (patient, session)]
-    varies = inside.groupby(patient, sort=False, observed=True)[columns].nunique().max() > 1
-    wide = full.merge(inside, on=[patient, session], how="left")[list(inside.columns)]
-    known = columns if missed == "carried" else [name for name in columns if not varies[name]]
-    if known:
-        wide[known] = wide.groupby(patient, sort=False, observed=True)[known].ffill()
-    for name in known:  # whole numbers stay whole where nothing is missing
-        if wide[name].notna().all():
-            wide[name] = wide[name].astype(inside[name].dtype)
-    return wide
-
-
-def _intervals(periods: pd.DataFrame, session: str, ends: pd.DataFrame) -> pd.DataFrame:
-    last = np.cumsum((ends["end"] - ends["first"] + 1).to_numpy()) - 1
-    dropped, status = np.zeros(len(periods), dtype=int), np.full(len(periods), CONTINUING, dtype=object)
-    dropped[last], status[last] = ends["dropped"], ends["status"]
-    return periods.assign(
-        start=periods[session] - 1, stop=periods[session], dropped=dropped, status=pd.array(status, dtype="str")
-    )
-
-
-def _patients(periods: pd.DataFrame, patient: str, session: str, ends: pd.DataFrame) -> pd.DataFrame:
-    first = periods.drop_duplicates(patient).reset_index(drop=True)
-    return first.assign(
-        start=first[session] - 1, time=ends["end"].to_numpy(), dropped=ends["dropped"].to_numpy(),
-        status=pd.array(ends["status"].to_numpy(), dtype="str"),
-    )  # fmt: skip

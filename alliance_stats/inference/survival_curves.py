@@ -54,10 +54,9 @@ def kaplan_meier(
         with np.errstate(invalid="ignore"):
             error = np.where(survival > 0, survival * np.sqrt(variance), 0.0)
         parts.append(
-            _counted(label, found.times, found.at_risk, n_event=found.any_event, n_censored=found.censored).assign(
-                survival=survival, std_error=error, conf_low=low, conf_high=high
-            )
-        )
+            _counted(label, found.times, found.at_risk, {"n_event": found.any_event, "n_censored": found.censored},
+                     {"survival": survival, "std_error": error, "conf_low": low, "conf_high": high})
+        )  # fmt: skip
     return noted(_together(parts), rows.notes)
 
 
@@ -110,9 +109,10 @@ def aalen_johansen(
             stay = 1 - F
             log_variance = np.divide(spread, stay**2, out=np.zeros_like(F), where=stay > 0)
             low, high = curves.limits(stay, log_variance, "log-log", level)
-            part = _counted(label, found.times, found.at_risk, n_event=found.events[kind])
+            curve = {"incidence": F, "std_error": np.sqrt(spread), "conf_low": 1 - high, "conf_high": 1 - low}
+            part = _counted(label, found.times, found.at_risk, {"n_event": found.events[kind]}, curve)
             part.insert(1, "cause", pd.Series(str(name), index=part.index, dtype="str"))
-            parts.append(part.assign(incidence=F, std_error=np.sqrt(spread), conf_low=1 - high, conf_high=1 - low))
+            parts.append(part)
     return noted(_together(parts), rows.notes)
 
 
@@ -212,10 +212,13 @@ def _between(name: str, points: list[float]) -> list[str]:
     return [f"{name} < {points[0]:g}", *inner, f"{name} ≥ {points[-1]:g}"]
 
 
-def _counted(label: str, times: np.ndarray, at_risk: np.ndarray, **counts: np.ndarray) -> pd.DataFrame:
-    whole = {"n_risk": at_risk, **counts}
+def _counted(
+    label: str, times: np.ndarray, at_risk: np.ndarray, counts: dict[str, np.ndarray], curve: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Rows of one group; columns stay the arrays that they are."""
+    whole = {name: n.astype(int) for name, n in ({"n_risk": at_risk} | counts).items()}
     group = pd.array([label], dtype="str").repeat(len(times))
-    return pd.DataFrame({"group": group, "time": times} | {name: n.astype(int) for name, n in whole.items()})
+    return pd.DataFrame({"group": group, "time": times} | whole | curve, copy=False)
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:

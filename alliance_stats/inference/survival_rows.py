@@ -61,6 +61,8 @@ def read_rows(
     times = survival_times(rows, surv, kinds=kinds, settle=settle)
     codes, names = event_kinds(rows[surv.event], None, outcome) if kinds else (times.event, (1,))
     notes += () if kinds else counted_as_censored(rows[surv.event], surv, codes)
+    if surv.start is not None:
+        notes += ("that intervals of a patient do not overlap was not checked; CoxModel(…, patient=…) does",)
     groups, levels = (np.zeros(len(rows), dtype=int), ["all"]) if by is None else _groups(rows[by])
     return Rows(times.start, times.stop, codes, names, groups, tuple(levels), rows, notes)
 

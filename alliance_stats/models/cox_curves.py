@@ -10,6 +10,8 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError, DataError, require_columns
 from alliance_stats.models.cox_state import CoxState, centre, spoken_for
+from alliance_stats.models.discrete_time import DiscreteTimeModel
+from alliance_stats.models.generalized import GeneralizedState
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.survival.curves import limits
 from alliance_stats.result import Result
@@ -24,12 +26,16 @@ def hazard_ratios(
 
     Parameters
     ----------
-    result : a fitted `CoxModel` or `CompetingRisksModel` (there, subdistribution hazard ratios under ``"fine-gray"``).
-    new : rows with the predictors; without them, one row a coefficient.
+    result : a fitted `CoxModel`; a `CompetingRisksModel` (cause-specific hazards, or those of the subdistribution under
+        ``"fine-gray"``); or a `DiscreteTimeModel`, with random effects at the same therapist. Under its link ``"logit"`` the
+        ratios are odds ratios of leaving in a session, and the column is named so.
+    new : rows with the predictors; without them, one row a coefficient. The intercept of a discrete-time hazard is no ratio
+        and is left out.
     reference : one row with the predictors; without it, the mean of the predictors in the fit.
 
     Returns ``term hazard_ratio conf_low conf_high p_value`` for coefficients, ``hazard_ratio conf_low conf_high`` with the
-    index of ``new`` for rows (missing where a predictor is, or where the data cannot speak).
+    index of ``new`` for rows (missing where a predictor is, or where the data cannot speak); ``odds_ratio`` instead of
+    ``hazard_ratio`` for odds ratios. Raises AllianceError for other models.
 
     >>> from alliance_stats.models.cox import CoxModel
     >>> data = pd.DataFrame({"sessions": [2, 3, 5, 6, 7, 8], "left": [1, 1, 0, 1, 1, 0], "bond": [4.0, 5, 6, 3, 7, 6]})
@@ -37,28 +43,28 @@ def hazard_ratios(
     >>> hazard_ratios(fit)[["term", "hazard_ratio"]].round(2).values.tolist()
     [['bond', 0.62]]
     """
-    state = _state(result, "hazard_ratios")
+    discrete = isinstance(result.model, DiscreteTimeModel)
+    if not discrete:
+        _state(result, "hazard_ratios", "a CoxModel, a CompetingRisksModel or a DiscreteTimeModel")
+    ratio = "odds_ratio" if discrete and result.model.link == "logit" else "hazard_ratio"
     if new is None:
-        rows = result.estimates.query("component == 'fixed'")
-        ratios = {
-            name: np.exp(rows[column])
-            for name, column in (("hazard_ratio", "estimate"), ("conf_low", "conf_low"), ("conf_high", "conf_high"))
-        }
-        return pd.DataFrame({"term": rows["term"], **ratios, "p_value": rows["p_value"]}).reset_index(drop=True)
-    X = _columns(result, new)
-    at = centre(state)
-    if reference is not None:
-        if len(reference) != 1:
-            raise DataError(f"hazard_ratios: reference has {len(reference)} rows; give one")
-        at = _columns(result, reference)[0]
-    away = X - at
-    log_ratio = away @ state.coefficients
+        wanted = result.estimates["component"].isin(["fixed", "hazard"]) & (result.estimates["term"] != "Intercept")
+        rows = result.estimates[wanted].reset_index(drop=True)
+        columns = ((ratio, "estimate"), ("conf_low", "conf_low"), ("conf_high", "conf_high"))
+        ratios = {name: np.exp(rows[column]) for name, column in columns}
+        return pd.DataFrame({"term": rows["term"]} | ratios | {"p_value": rows["p_value"]})
+    if reference is not None and len(reference) != 1:
+        raise DataError(f"hazard_ratios: reference has {len(reference)} rows; give one")
+    columns_of = discrete_rows if discrete else rows_of
+    at = _middle(result) if reference is None else columns_of(result, reference)[0]
+    away = columns_of(result, new) - at
+    log_ratio = away @ result.state.coefficients
     std_error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", away, result.covariance.to_numpy(), away), 0))
     half = t_quantile((1 + result.model.level) / 2, np.inf) * std_error
     return pd.DataFrame(
-        {"hazard_ratio": np.exp(log_ratio), "conf_low": np.exp(log_ratio - half), "conf_high": np.exp(log_ratio + half)},
+        {ratio: np.exp(log_ratio), "conf_low": np.exp(log_ratio - half), "conf_high": np.exp(log_ratio + half)},
         index=new.index,
-    )  # fmt: skip
+    )
 
 
 def baseline_hazard(result: Result) -> pd.DataFrame:
@@ -107,16 +113,16 @@ def event_probabilities(
             "event_probabilities: the hazard of one cause alone gives no probability where there are others; use "
             "method='fine-gray', or aalen_johansen"
         )
-    mine = state.baseline.strata == _stratum(state, stratum)
+    mine = state.baseline.strata == stratum_number(state, stratum)
     at = np.asarray(times, dtype=float)
     upto = np.searchsorted(state.baseline.times[mine], at, side="right")
-    away = _columns(result, new) - centre(state)
+    away = rows_of(result, new) - centre(state)
     scale = np.exp(away @ state.coefficients)[:, None]
-    total = scale * _sums(state.baseline.hazard[mine])[upto]
+    total = scale * running(state.baseline.hazard[mine])[upto]
     survival = np.exp(-total)
     low = high = error = np.full(survival.shape, np.nan)
     if state.baseline.variance is not None and state.baseline.means is not None:
-        spread = _sums(state.baseline.variance[mine])[upto] + _quadratic(result, state, mine, upto, away)
+        spread = running(state.baseline.variance[mine])[upto] + _quadratic(result, state, mine, upto, away)
         variance = scale**2 * spread
         error = survival * np.sqrt(variance)
         low, high = limits(survival, variance, interval, result.model.level)
@@ -150,20 +156,10 @@ def frailties(result: Result) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _state(result: Result, where: str) -> CoxState:
-    if not isinstance(result.state, CoxState):
-        raise AllianceError(f"{where}: needs a CoxModel or a CompetingRisksModel, not a {type(result.model).__name__}")
-    return result.state
-
-
-def _columns(result: Result, new: pd.DataFrame) -> np.ndarray:
-    """Columns of the coefficients, after the steps of the fit; missing where a predictor is."""
+def rows_of(result: Result, new: pd.DataFrame) -> np.ndarray:
+    """Columns of the coefficients of a hazard model, after the steps of the fit; missing where a predictor is."""
     state: CoxState = result.state
-    for step in state.steps:
-        new = step(new)
-    needed = list(state.design.variables)
-    require_columns(new.columns, needed, "new")
-    complete = new[needed].notna().all(axis=1).to_numpy()
+    new, complete = _complete(result, new)
     out = np.full((len(new), len(state.kept)), np.nan)
     if complete.any():
         rows = state.design.matrix(new[complete])
@@ -171,7 +167,20 @@ def _columns(result: Result, new: pd.DataFrame) -> np.ndarray:
     return out
 
 
-def _stratum(state: CoxState, name: str | None) -> int:
+def discrete_rows(result: Result, new: pd.DataFrame) -> np.ndarray:
+    """The same of a discrete-time hazard, whose first column may be an intercept."""
+    state: GeneralizedState = result.state
+    new, complete = _complete(result, new)
+    out = np.full((len(new), len(state.kept)), np.nan)
+    if complete.any():
+        rows = state.design.matrix(new[complete])
+        off = np.abs(rows @ state.null.T).max(axis=1, initial=0.0) > 1e-6 * (1 + np.abs(rows).max(initial=0.0))
+        out[complete] = np.where(off[:, None], np.nan, rows[:, state.kept])
+    return out
+
+
+def stratum_number(state: CoxState, name: str | None) -> int:
+    """The place of a stratum among the names of the baseline; without a name, the only one."""
     labels = state.baseline.labels
     if name is None and len(labels) == 1:
         return 0
@@ -180,13 +189,36 @@ def _stratum(state: CoxState, name: str | None) -> int:
     return labels.index(name)
 
 
-def _sums(values: np.ndarray) -> np.ndarray:
+def running(values: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, … increments."""
     return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
+
+
+def _state(result: Result, where: str, needed: str = "a CoxModel or a CompetingRisksModel") -> CoxState:
+    if not isinstance(result.state, CoxState):
+        raise AllianceError(f"{where}: needs {needed}, not a {type(result.model).__name__}")
+    return result.state
+
+
+def _complete(result: Result, new: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows after the steps of the fit, and which of them have all predictors."""
+    for step in result.state.steps:
+        new = step(new)
+    needed = list(result.state.design.variables)
+    require_columns(new.columns, needed, "new")
+    return new, new[needed].notna().all(axis=1).to_numpy()
+
+
+def _middle(result: Result) -> np.ndarray:
+    """Means of the predictors in the fit."""
+    if isinstance(result.state, CoxState):
+        return centre(result.state)
+    return np.asarray(result.state.design.matrix(result.frame)[:, result.state.kept].mean(axis=0))
 
 
 def _quadratic(result: Result, state: CoxState, mine: np.ndarray, upto: np.ndarray, away: np.ndarray) -> np.ndarray:
     """Variance from the coefficients: q′Vq, q = Σ (x̄ − x) dΛ, shape (rows, times)."""
     base = state.baseline
     assert base.means is not None
-    q = _sums(base.means[mine])[upto] - away[:, None, :] * _sums(base.hazard[mine])[upto][:, None]
+    q = running(base.means[mine])[upto] - away[:, None, :] * running(base.hazard[mine])[upto][:, None]
     return np.asarray(np.einsum("rtj,jk,rtk->rt", q, result.covariance.to_numpy(), q))

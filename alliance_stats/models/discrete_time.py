@@ -45,11 +45,12 @@ class DiscreteTimeModel:
         ``"logit"``, with which it is an odds ratio of leaving in a session.
     quadrature : with random effects, 1 for Laplace's approximation or a number of adaptive Gauss–Hermite nodes.
     cluster : without random effects, the column of clusters of robust standard errors (factor G/(G − 1), sandwich's vcovCL).
-    patient : column of patients, who are then checked to have one event at most.
+    patient : column of patients, who are then checked to have one event at most, and no rows after it.
     prepare : steps applied to the data before fitting and, with the constants learned, before predicting, e.g.
         ``(Centre("alliance", by="patient"),)`` for effects within and between patients. A patient's mean contains ratings
         after the session at risk, and of fewer sessions for those who left; ``Lag`` and ratings of a baseline do not.
     level : confidence level of the intervals.
+    session : column of sessions by which that check knows what is after an event, where the data have it.
 
     Without random effects standard errors are from the expected information, as R's glm; with them from the full Hessian.
     A session in which nobody left has no finite free baseline: join it with others, or use a line.
@@ -70,6 +71,7 @@ class DiscreteTimeModel:
     patient: str | None = None
     prepare: tuple[Step, ...] = ()
     level: float = 0.95
+    session: str = "session"
 
     def __post_init__(self) -> None:
         if self.link not in get_args(HazardLink):
@@ -101,7 +103,7 @@ class DiscreteTimeModel:
         if not terms and self.quadrature != 1:
             raise AllianceError(f"quadrature={self.quadrature} is for random effects, and {self.formula!r} has none")
         if self.patient is not None and isinstance(data, pd.DataFrame):
-            _require_one_event(data, fixed, self.patient)
+            _require_one_event(data, fixed, self.patient, self.session)
         found = self._mixed().fit(data) if terms else self._plain(data, fixed, left)
         hazard = found.estimates["component"].replace("fixed", "hazard").astype(found.estimates["component"].dtype)
         statistics = found.statistics.copy()
@@ -192,15 +194,33 @@ def _maximum(
     return beta, (V + V.T) / 2, -2 * float(inner.log_f.sum() + likelihood.constant)
 
 
-def _require_one_event(data: pd.DataFrame, fixed: str, patient: str) -> None:
+def _require_one_event(data: pd.DataFrame, fixed: str, patient: str, session: str) -> None:
+    """DataError for patients with two events and, where the sessions are known, for rows after the event."""
     formula = read_formula(fixed)
     names = list(names_in(formula.response))
     require_columns(data.columns, chain(names, [patient]), "DiscreteTimeModel")
-    rows = data[[*names, patient]].dropna()
-    events = pd.Series(response(formula, rows), index=rows[patient].to_numpy()).groupby(level=0).sum()
+    there = data[[*names, patient]].notna().all(axis=1).to_numpy()
+    rows = data[there]
+    who, happened = rows[patient].to_numpy(), np.asarray(response(formula, rows))
+    events = pd.Series(happened).groupby(who).sum()
     several = events[events > 1]
     if len(several):
         raise DataError(
             f"patient='{patient}': {len(several)} patients have several events ({patient} {several.index[0]} has "
             f"{several.iloc[0]:g}); a patient is at risk until the first, so leave out the rows after it"
+        )
+    if session not in data.columns or not pd.api.types.is_numeric_dtype(data[session]):
+        return
+    at = pd.Series(rows[session].to_numpy(dtype=float, na_value=np.nan))
+    ended = at.where(happened == 1).groupby(who).transform("min")
+    late = (at > ended).to_numpy()
+    if late.any():
+        raise DataError(
+            f"patient='{patient}': an event is followed by more time ({int(late.sum())} rows, first in {patient} "
+            f"{who[late][0]}); end a patient's rows at the first event, by '{session}'"
+        )
+    twice = pd.DataFrame({"who": who, "at": at}).dropna().duplicated()
+    if twice.any():
+        raise DataError(
+            f"patient='{patient}': {int(twice.sum())} rows repeat a '{session}' of their patient; a session at risk is one row"
         )

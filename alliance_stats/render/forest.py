@@ -29,7 +29,7 @@ from alliance_stats.render.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHOWN = ("", "fixed", "effect")
+SHOWN = ("", "fixed", "effect", "hazard")
 AXIS = 38.0  # points of height for the axis and its label
 
 
@@ -92,7 +92,7 @@ def forest_rows(
 ) -> pd.DataFrame:
     """What ``forest`` draws: ``label estimate conf_low conf_high numbers``, one row a line.
 
-    Rows with component ``fixed`` or ``effect`` are kept; a frame that has none of these is taken as it is.
+    Rows with component ``fixed``, ``hazard`` or ``effect`` are kept; a frame that has none of these is taken as it is.
 
     >>> rows = pd.DataFrame({"term": ["alliance:arm[T.exercise]"], "estimate": [12.5], "conf_low": [9.5],
     ...                      "conf_high": [15.5]})

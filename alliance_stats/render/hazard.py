@@ -112,7 +112,8 @@ def completion(
 
     Parameters
     ----------
-    curves : columns ``x``, ``fitted conf_low conf_high`` (probabilities) and, with it, ``by``.
+    curves : columns ``x``, ``fitted conf_low conf_high`` (probabilities) and, with it, ``by``: a frame of
+        ``completion_probability`` at one session with ``estimate`` renamed to ``fitted``.
     raw : one row a patient with x and ``y``, 1 for who completed and 0 for who dropped out: ticks at the top and the bottom.
     ceiling : highest possible value of x. It is marked, and with raw the legend gives the share of patients there: differences
         above it cannot be seen.
@@ -126,6 +127,7 @@ def completion(
     ['predicted', 'completed (3)', 'dropped out (1)', '25 % at the scale maximum']
     """
     checked(curves, "completion", numeric=[x, "fitted", "conf_low", "conf_high"])
+    _one_session(curves, by)
     values = curves[["fitted", "conf_low", "conf_high"]]
     if ((values < 0) | (values > 1)).any(axis=None):
         raise DataError("completion: fitted, conf_low and conf_high must be probabilities from 0 to 1")
@@ -151,6 +153,13 @@ def completion(
         if new:
             give_height(ax)
     return ax
+
+
+def _one_session(curves: pd.DataFrame, by: str | None) -> None:
+    if "session" in curves and by != "session" and curves["session"].nunique() > 1:
+        raise DataError(
+            f"completion: curves hold {curves['session'].nunique()} sessions; give the rows of one, or by='session'"
+        )
 
 
 def _patients(raw: pd.DataFrame, x: str, y: str) -> pd.DataFrame:

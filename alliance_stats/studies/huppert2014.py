@@ -74,8 +74,8 @@ class AtRisk:
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The person-periods; ``attrs["definition"]`` says how they were made."""
         require_columns(frame.columns, ["patient", "therapist", "session", *self.scales], "AtRisk")
-        periods = dropout_frame(frame, planned=self.planned, completion="censored")
-        inside = periods["session"].between(self.rated, self.planned - 1)
+        periods = dropout_frame(frame, planned=self.planned, completion="censored", planned_session="left out")
+        inside = periods["session"] >= self.rated
         if not inside.any():
             raise DataError(f"AtRisk: nobody is there at session {self.rated}; correct 'session'")
         made = periods[inside].reset_index(drop=True)

@@ -10,6 +10,7 @@ import pytest
 
 from alliance_stats.design.dropout import dropout_frame
 from alliance_stats.errors import AllianceError, DataError
+from alliance_stats.models.discrete_time import DiscreteTimeModel
 
 VISITS = pd.DataFrame(
     {
@@ -138,6 +139,7 @@ def test_the_data_stay_as_they_were() -> None:
         ({}, {"completion": "event"}, "completion is 'event'; use one of 'competing', 'censored'"),
         ({}, {"missed": "dropped"}, "missed is 'dropped'"),
         ({}, {"form": "wide"}, "form is 'wide'"),
+        ({}, {"planned_session": "dropped"}, "planned_session is 'dropped'"),
         ({}, {"planned": 0}, "planned=0 must be whole numbers of sessions"),
         ({}, {"planned": 2.5}, "planned=2.5 must be whole numbers"),
         ({}, {"planned": "plan"}, "no column 'plan'"),
@@ -158,6 +160,65 @@ def test_the_data_stay_as_they_were() -> None:
 def test_what_makes_no_sense_is_refused(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises((AllianceError, DataError), match=message):
         dropout_frame(VISITS.assign(**change), **({"planned": 3, "completion": "competing"} | options))
+
+
+def test_the_planned_session_is_a_structural_zero_and_is_kept_or_left_out() -> None:
+    kept = dropout_frame(VISITS, planned=3, completion="censored")
+    assert kept.query("patient == 'b'")["stop"].tolist() == [1, 2, 3]
+    assert "2 rows are of a planned last session, in which nobody can drop out" in kept.attrs["definition"]
+    found = dropout_frame(VISITS, planned=3, completion="censored", planned_session="left out")
+    assert found[["patient", "stop", "dropped", "status"]].to_numpy().tolist() == [
+        ["a", 1, 0, "continuing"], ["a", 2, 1, "dropped"],
+        ["b", 1, 0, "continuing"], ["b", 2, 0, "censored"],
+        ["c", 1, 1, "dropped"],
+        ["d", 1, 0, "continuing"], ["d", 2, 0, "censored"],
+    ]  # fmt: skip
+    said = found.attrs["definition"]
+    assert "2 rows of a planned last session, in which nobody can drop out, are left out" in said
+    assert "never at risk" not in said
+    only = dropout_frame(VISITS, planned=1, completion="censored", planned_session="left out")
+    assert len(only) == 0
+    assert "4 patients have no other session and are never at risk" in only.attrs["definition"]
+    mixed = dropout_frame(
+        VISITS.assign(planned=VISITS["patient"].map({"a": 1, "b": 3, "c": 1, "d": 4})), planned="planned",
+        completion="censored", planned_session="left out",
+    )  # fmt: skip
+    assert mixed[["patient", "stop", "status"]].to_numpy().tolist() == [
+        ["b", 1, "continuing"], ["b", 2, "censored"], ["d", 1, "continuing"], ["d", 2, "continuing"], ["d", 3, "dropped"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [{"form": "patients"}, {"completion": "competing"}])
+def test_the_event_of_completing_lies_in_the_planned_session(options: dict[str, Any]) -> None:
+    with pytest.raises(AllianceError, match="needs form='intervals' and completion='censored'"):
+        dropout_frame(VISITS, **({"planned": 3, "completion": "censored", "planned_session": "left out"} | options))
+
+
+def test_a_hazard_by_session_is_the_share_that_left_without_the_planned_session() -> None:
+    """Hazard .1 after each of sessions 1 to 5: with the sixth, in which nobody can leave, it comes out too low."""
+    rng = np.random.default_rng(12)
+    last = np.minimum(rng.geometric(0.1, 4000), 6)
+    visits = pd.DataFrame(
+        {"patient": np.repeat(np.arange(4000), last), "session": np.concatenate([np.arange(1, n + 1) for n in last])}
+    )
+    hazard = {}
+    for choice in ("kept", "left out"):
+        rows = dropout_frame(visits, planned=6, completion="censored", planned_session=choice)  # type: ignore[arg-type]
+        fit = DiscreteTimeModel("dropped ~ 1").fit(rows)
+        hazard[choice] = 1 - np.exp(-np.exp(fit.tidy()["estimate"].iloc[0]))
+        assert any("in which nobody can drop out" in note for note in fit.notes)
+    assert abs(hazard["left out"] - 0.1) < 3 * np.sqrt(0.1 * 0.9 / 16_000)
+    assert hazard["kept"] < 0.09
+
+
+def test_sessions_attended_of_those_planned_are_counted() -> None:
+    found = dropout_frame(VISITS, planned="planned", completion="competing", form="patients").set_index("patient")
+    assert found["n_attended"].to_dict() == {"a": 2, "b": 3, "c": 1, "d": 2}  # d came to sessions 1 and 3
+    assert found["n_planned"].to_dict() == {"a": 3, "b": 3, "c": 4, "d": 5}
+    beyond = dropout_frame(VISITS, planned=2, completion="competing", form="patients").set_index("patient")
+    assert beyond["n_attended"].to_dict() == {"a": 2, "b": 2, "c": 1, "d": 1}
+    with pytest.raises(DataError, match="column 'n_attended' would be overwritten"):
+        dropout_frame(VISITS.assign(n_attended=1), planned=2, completion="competing", form="patients")
 
 
 def test_no_rows() -> None:

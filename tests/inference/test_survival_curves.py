@@ -21,6 +21,7 @@ from alliance_stats.inference.survival_curves import (
     restricted_mean,
 )
 from alliance_stats.inference.survival_tests import gray_test, log_rank
+from alliance_stats.numerics.survival.curves import counts
 
 OUTCOME = "Surv(time, dropped)"
 
@@ -223,6 +224,29 @@ def test_what_is_refused() -> None:
         median_times(kaplan_meier(frame, OUTCOME), share=1)
     with pytest.raises(DataError, match="give a pandas DataFrame"):
         kaplan_meier([1, 2], OUTCOME)  # type: ignore[arg-type]
+
+
+def test_overlapping_intervals_cannot_be_seen_by_a_curve_and_it_says_so() -> None:
+    frame = patients().assign(start=0)
+    km = kaplan_meier(frame, "Surv(start, time, dropped)")
+    assert km.attrs["notes"] == (
+        "that intervals of a patient do not overlap was not checked; CoxModel(…, patient=…) does",
+    )
+    assert kaplan_meier(frame, OUTCOME).attrs["notes"] == ()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, -0.0, 0.3, 0.1 + 0.2, 1.0, 2.5, 1e-9, 1e6]), st.booleans()), min_size=1)
+)
+def test_counts_by_the_bits_of_the_times_are_those_by_their_places(rows: list[tuple[float, bool]]) -> None:
+    """One kind of event is sorted with the bits of the time; two kinds, of which one never occurs, by places."""
+    stop, event = np.array([t for t, _ in rows]), np.array([int(e) for _, e in rows])
+    bits, places = counts(stop, event, 1), counts(stop, event, 2)
+    assert np.array_equal(bits.times, places.times)
+    assert np.array_equal(bits.at_risk, places.at_risk)
+    assert np.array_equal(bits.events[0], places.events[0])
+    assert np.array_equal(bits.censored, places.censored)
+    assert not places.events[1].any()
 
 
 def test_groups_that_never_meet_cannot_be_compared() -> None:

@@ -87,6 +87,40 @@ def test_a_patient_has_one_event(rows: pd.DataFrame) -> None:
     assert DiscreteTimeModel("left ~ session").fit(twice).glance()["n_events"].iloc[0] == rows["left"].sum() + 2
 
 
+def test_an_event_is_the_end_of_a_patient(rows: pd.DataFrame) -> None:
+    first = rows[(rows["left"] == 1) & (rows["session"] < 8)].head(1)
+    more = pd.concat([rows, first.assign(left=0, session=first["session"] + 1)], ignore_index=True)
+    who = first["patient"].iloc[0]
+    with pytest.raises(
+        DataError, match=rf"an event is followed by more time \(1 rows, first in patient {who}\); .* by 'session'"
+    ):
+        DiscreteTimeModel("left ~ session", patient="patient").fit(more)
+    with pytest.raises(DataError, match="by 'visit'"):
+        DiscreteTimeModel("left ~ visit", patient="patient", session="visit").fit(
+            more.rename(columns={"session": "visit"})
+        )
+    unknown = more.rename(columns={"session": "visit"})  # without the sessions' column the order is not known
+    assert DiscreteTimeModel("left ~ visit", patient="patient").fit(unknown).glance()["n_obs"].iloc[0] == len(more)
+
+
+def test_a_session_is_one_row_and_order_says_nothing(rows: pd.DataFrame) -> None:
+    quiet = rows[rows["left"] == 0].head(1)
+    with pytest.raises(DataError, match="1 rows repeat a 'session' of their patient"):
+        DiscreteTimeModel("left ~ session", patient="patient").fit(pd.concat([rows, quiet], ignore_index=True))
+    model = DiscreteTimeModel("left ~ session + alliance", patient="patient")
+    shuffled = rows.sample(frac=1, random_state=np.random.RandomState(2))
+    a, b = (model.fit(d).tidy()[["estimate", "std_error"]] for d in (rows, shuffled))
+    assert np.allclose(a, b, rtol=1e-9)
+
+
+def test_all_events_in_one_arm_separate(rows: pd.DataFrame) -> None:
+    stayed = rows.groupby("patient")["left"].transform("max") == 0
+    frame = rows.assign(arm=np.where(stayed & (rows["patient"] % 2 == 0), "MCE", "GE"))
+    for random in ("", " + (1 | therapist)"):
+        with pytest.raises(ConvergenceError, match=r"'arm\[T.MCE\]' separates .* the estimate is infinite"):
+            DiscreteTimeModel(f"left ~ session + arm{random}").fit(frame)
+
+
 def test_a_session_in_which_nobody_left_has_no_baseline(rows: pd.DataFrame) -> None:
     quiet = rows.assign(left=rows["left"].where(rows["session"] != 4, 0))
     with pytest.raises(ConvergenceError, match=r"'C\(session\)\[T.4\]' separates"):

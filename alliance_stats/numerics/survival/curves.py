@@ -22,35 +22,55 @@ class Counts:
     @property
     def any_event(self) -> np.ndarray:
         """Events of all kinds together, shape (K,)."""
-        return np.asarray(self.events.sum(axis=0))
+        return np.asarray(self.events[0] if len(self.events) == 1 else self.events.sum(axis=0))
 
 
 def counts(stop: np.ndarray, kinds: np.ndarray, n_kinds: int, start: np.ndarray | None = None) -> Counts:
     """Counts at every distinct end of an interval; ``kinds`` is 0 for censored and 1 … n_kinds for events.
 
-    The rows are sorted once; all else is cumulative sums.
+    The rows are sorted once; all else is sums over what stands together.
     """
-    order = np.argsort(stop)
-    times, sorted_kinds = stop[order], kinds.astype(np.int8)[order]
+    times, sorted_kinds = _in_order(stop, kinds, n_kinds)
     gap = CLOSE * max(1.0, float(times.mean()))
     first = np.concatenate([[0], np.flatnonzero(np.diff(times) > gap) + 1])
-    values, ends = times[first], np.append(first[1:], len(times))
+    values = times if len(first) == len(times) else times[first]
     at_risk = (len(stop) - first).astype(float)
     if start is not None:
         entered = np.searchsorted(np.sort(start), values - gap, side="left")
         at_risk -= len(stop) - entered
-    upto = [np.cumsum(sorted_kinds == k)[ends - 1] for k in range(1, n_kinds + 1)]
-    events = np.diff(np.array(upto), axis=1, prepend=0)
-    return Counts(values, at_risk, events.astype(float), (ends - first) - events.sum(axis=0))
+    events = np.array([_together(sorted_kinds == k, first) for k in range(1, n_kinds + 1)])
+    size = np.diff(np.append(first, len(times)))
+    return Counts(values, at_risk, events, size - events.sum(axis=0))
+
+
+def _in_order(stop: np.ndarray, kinds: np.ndarray, n_kinds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times in rising order with their kinds.
+
+    The bits of a double ≥ 0 are a whole number that rises with it and leaves the sign's bit free: one kind of event has room
+    there, and sorting these numbers by value is three times as fast as sorting their places.
+    """
+    if n_kinds > 1 or (stop < 0).any():
+        order = np.argsort(stop)
+        return stop[order], kinds.astype(np.int8)[order]
+    key = (stop + 0.0).view(np.uint64) << np.uint64(1)  # + 0.0: no −0.0, whose sign is in the bits
+    key |= kinds.astype(np.uint64)
+    key.sort()
+    return (key >> np.uint64(1)).view(np.float64), (key & np.uint64(1)).astype(np.int8)
+
+
+def _together(flags: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """How many rows are flagged from each first row up to the next."""
+    found = flags.astype(float)
+    return found if len(first) == len(found) else np.asarray(np.add.reduceat(found, first))
 
 
 def product_limit(found: Counts) -> tuple[np.ndarray, np.ndarray]:
     """Kaplan–Meier and Greenwood's Σ d/(n(n − d)), the variance of its logarithm, at each time."""
     n, d = found.at_risk, found.any_event
-    survival = np.cumprod(1 - d / n)
+    share = d / n
     with np.errstate(divide="ignore"):
-        variance = np.cumsum(np.where(d > 0, d / (n * (n - d)), 0.0))
-    return survival, variance
+        variance = np.cumsum(share / (n - d))  # infinite where everybody left has the event
+    return np.cumprod(1 - share), variance
 
 
 def limits(survival: np.ndarray, variance: np.ndarray, kind: str, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +83,8 @@ def limits(survival: np.ndarray, variance: np.ndarray, kind: str, level: float) 
             low, high = survival * np.exp(-z * se), survival * np.exp(z * se)
         else:
             log_survival = np.log(survival)
-            wide = z * se / log_survival
-            low, high = np.exp(log_survival * np.exp(-wide)), np.exp(log_survival * np.exp(wide))
+            wide = np.exp(z * se / log_survival)
+            low, high = np.exp(log_survival / wide), np.exp(log_survival * wide)
             certain = variance == 0
             low, high = np.where(certain, survival, low), np.where(certain, survival, high)
     gone = survival <= 0
