@@ -142,6 +142,14 @@ from alliance_stats.study.run import Run as Run
 from alliance_stats.synthetic.composed import simulate_trial as simulate_trial
 from alliance_stats.synthetic.design import TrialDesign as TrialDesign
 from alliance_stats.synthetic.items import simulate_items as simulate_items
+from alliance_stats.tables.baseline import baseline_table as baseline_table
+from alliance_stats.tables.comparison import comparison_table as comparison_table
+from alliance_stats.tables.correlation import correlation_table as correlation_table
+from alliance_stats.tables.for_maketables import ForMaketables as ForMaketables
+from alliance_stats.tables.models import table as table
+from alliance_stats.tables.replication import replication_table as replication_table
+from alliance_stats.tables.save import save_table as save_table
+from alliance_stats.tables.value import Table as Table
 
 instruments = INSTRUMENTS
 studies = REGISTRY

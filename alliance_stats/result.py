@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.render.numbers import fixed, number, p_value, whole
+from alliance_stats.render.scales import outcome_of, scale_of
+from alliance_stats.render.sentence import Wording, for_ratio, phrase, sentence
 from alliance_stats.render.table import as_html, as_text, rounded
 
 if TYPE_CHECKING:
@@ -92,12 +93,42 @@ class Result:
         added = {name: getattr(self.state, name) for name in ("fitted", "fitted_population", "residual")}
         return self.frame.assign(**{name: values for name, values in added.items() if values is not None})
 
-    def apa(self, term: str) -> str:
-        """The estimate of one term as a sentence part in APA 7 style.
+    def apa(
+        self, term: str, *, at: str | None = None, full: bool = False, label: str = "", outcome: str = "", units: str = "",
+        ratio: bool | None = None,
+    ) -> str:  # fmt: skip
+        """The estimate of one term in APA 7 style: as a sentence part or, with ``full=True``, as a sentence.
 
-        Raises AllianceError, listing the terms, where there is no such term.
+        Parameters
+        ----------
+        term : as in ``tidy()``.
+        at : value of ``tidy()["at"]``, for effects that depend on a moderator or contrast; without it the row that has none.
+        full : write a sentence, with "95%" as the manual has it, the kind of interval where it is not Wald's, and no SE.
+        label, outcome : words for the predictor and the outcome; either makes a sentence. By default the columns' names.
+        units : of the estimate, e.g. ``"points"``.
+        ratio : also exp(b) with its interval, named odds, hazard or rate ratio after the model's link; by default in sentences.
+
+        Raises AllianceError, listing the terms, where there is no such term, and where ``ratio=True`` is asked of a model whose
+        coefficients have no ratio.
+
+        >>> from alliance_stats import LinearModel
+        >>> data = pd.DataFrame({"pain": [7.0, 6, 5, 6, 3, 2], "alliance": [10.0, 14, 18, 20, 24, 30]})
+        >>> LinearModel("pain ~ alliance").fit(data).apa("alliance", label="Working alliance", units="points")
+        'Working alliance predicted pain, b = −0.255 points, 95% CI [−0.388, −0.122], t(4) = −5.33, p = .006'
         """
-        return apa_sentence(self.estimates, term, self.model.level)
+        row = estimate_row(self.estimates, term, at)
+        full = full or bool(label or outcome)
+        scale = scale_of(self.model, self.state)
+        if ratio and not scale.ratio:
+            raise AllianceError(
+                f"apa: ratio=True, but the coefficients of {headline(self)!r} are {scale.unit}; their exponential has no name"
+            )
+        said = outcome or (outcome_of(self.model) if full else "")
+        effect = "an odds ratio of " if getattr(self.model, "scale", "") == "odds-ratio" else ""
+        mean = type(self.model).__name__ == "SummaryStatistics"
+        wording = Wording(self.model.level, label, said, units, scale=scale, effect=effect, mean=mean)
+        wording = for_ratio(wording, wanted=full if ratio is None else ratio)
+        return sentence(row, wording) if full else phrase(row, wording)
 
     def plot(self, kind: str = "forest", *, ax: Axes | None = None) -> Axes:
         """Draw the estimates (``"forest"``) or the residuals (``"residuals"``)."""
@@ -140,26 +171,18 @@ def glance_frame(counts: dict[str, int], **values: Any) -> pd.DataFrame:
     return pd.DataFrame([counts | {name: values[name] for name in GLANCE if name in values}])
 
 
-def apa_sentence(estimates: pd.DataFrame, term: str, level: float) -> str:
-    """Estimate, standard error, interval, statistic, degrees of freedom and p of one row."""
-    row = estimate_row(estimates, term)
-    parts = [f"b = {_places(row.estimate)}"]
-    if np.isfinite(row.std_error):
-        parts.append(f"SE = {_places(row.std_error)}")
-    if np.isfinite(row.conf_low):
-        parts.append(f"{100 * level:g} % CI [{_places(row.conf_low)}, {_places(row.conf_high)}]")
-    if np.isfinite(row.statistic):
-        name = f"t({whole(row.df)})" if np.isfinite(row.df) else "z"
-        parts.append(f"{name} = {fixed(row.statistic)}")
-    if np.isfinite(row.p_value):
-        p = p_value(row.p_value)
-        parts.append(f"p {p}" if p[0] in "<>" else f"p = {p}")
-    return ", ".join(parts)
+def estimate_row(estimates: pd.DataFrame, term: str, at: str | None = None) -> Any:
+    """The one row of a tidy frame with that term, of several the one with that ``at`` (by default none).
 
-
-def estimate_row(estimates: pd.DataFrame, term: str) -> Any:
-    """The one row of a tidy frame with that term; AllianceError where there is none or more than one."""
+    AllianceError where there is no such row or more than one.
+    """
     rows = estimates[estimates["term"] == term]
+    if at is not None or len(rows) > 1:
+        chosen = rows[rows["at"].fillna("") == (at or "")]
+        if chosen.empty and len(rows):
+            known = "; ".join(repr(str(value)) for value in rows["at"].unique())
+            raise AllianceError(f"{term!r} has no row at {at or ''!r}; at= takes one of {known}")
+        rows = chosen
     if len(rows) != 1:
         problem = "is not a term" if rows.empty else f"names {len(rows)} rows"
         raise AllianceError(f"{term!r} {problem}; terms: {', '.join(map(str, estimates['term']))}")
@@ -189,10 +212,3 @@ def _facts(statistics: pd.DataFrame) -> str:
 
 def _note_lines(result: Result) -> list[str]:
     return [f"Note: {note}" for note in result.notes]
-
-
-def _places(value: float) -> str:
-    """Two decimals, more for a small number, so that an estimate never prints as 0.00."""
-    if not np.isfinite(value) or 0 < abs(value) < 1e-5:
-        return number(value)
-    return fixed(value, 2 if abs(value) >= 0.1 or value == 0 else 1 - int(np.floor(np.log10(abs(value)))))

@@ -91,11 +91,16 @@ def _places(frame: pd.DataFrame) -> list[int | None]:
     errors = frame["std_error"].astype(float)
     known = errors[np.isfinite(errors) & (errors > 0)]
     if len(known) and known.max() / known.min() <= ALIKE:
-        return [_decimals(float(known.median()))] * len(frame)
-    return [_decimals(value) for value in errors]
+        return [decimals_for(float(known.median()))] * len(frame)
+    return [decimals_for(value) for value in errors]
 
 
-def _decimals(std_error: float) -> int | None:
+def decimals_for(std_error: float) -> int | None:
+    """Decimals that show two significant digits of a standard error, two at least below 10; None where it is 0 or missing.
+
+    >>> [decimals_for(error) for error in (0.0123, 0.5, 12.0, 0.0)]
+    [3, 2, 1, None]
+    """
     if not np.isfinite(std_error) or std_error <= 0:
         return None
     size = math.floor(math.log10(std_error * 1.0000001))
