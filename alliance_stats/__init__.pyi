@@ -145,6 +145,7 @@ from alliance_stats.synthetic.items import simulate_items as simulate_items
 from alliance_stats.tables.baseline import baseline_table as baseline_table
 from alliance_stats.tables.comparison import comparison_table as comparison_table
 from alliance_stats.tables.correlation import correlation_table as correlation_table
+from alliance_stats.tables.document import write_document as write_document
 from alliance_stats.tables.for_maketables import ForMaketables as ForMaketables
 from alliance_stats.tables.models import table as table
 from alliance_stats.tables.replication import replication_table as replication_table

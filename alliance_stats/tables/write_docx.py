@@ -19,7 +19,18 @@ LONGEST = 46  # characters of a column beyond which its text is wrapped
 
 def as_docx(table: Table) -> bytes:
     """The bytes of a document with the title, the table and its notes."""
-    document = _document(wide=sum(widths(table)) > ACROSS)
+    document = new_document(wide=too_wide(table))
+    add_table(document, table)
+    return saved(document)
+
+
+def too_wide(table: Table) -> bool:
+    """Whether a page must lie on its side for the table."""
+    return sum(widths(table)) > ACROSS
+
+
+def add_table(document: Any, table: Table) -> None:
+    """Title, table and notes at the end of a document of python-docx."""
     _title(document, table)
     grid = document.add_table(rows=0, cols=len(table.headings))
     grid.autofit = False
@@ -35,10 +46,10 @@ def as_docx(table: Table) -> bytes:
     if table.notes:
         lead = [(f"{table.journal.note} ", True)] if table.journal.note else []
         _paragraph(document, [*lead, *runs(" ".join(table.notes))], size=SMALL, before=4)
-    return _saved(document)
 
 
-def _document(*, wide: bool) -> Any:
+def new_document(*, wide: bool) -> Any:
+    """An empty document of python-docx, A4, upright or on its side; AllianceError where the package is missing."""
     try:
         from docx import Document
     except ImportError:
@@ -182,7 +193,7 @@ def _set_widths(document: Any, grid: Any, table: Table) -> None:
             seen.add(cell._tc)
 
 
-def _saved(document: Any) -> bytes:
+def saved(document: Any) -> bytes:
     """The document with one date in every part of the archive and in its properties."""
     from datetime import datetime
 
