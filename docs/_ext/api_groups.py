@@ -98,7 +98,8 @@ GROUPS = (
         "output",
         "Tables, sentences and saved figures",
         "What goes into a paper. The drawings themselves are on the page [Figures](figures).",
-        ("rounded", "table", "baseline_table", "correlation_table", "comparison_table", "save_figure", "figure_style",
+        ("rounded", "table", "baseline_table", "correlation_table", "comparison_table", "replication_table", "Table", "save_table",
+         "write_document", "ForMaketables", "save_figure", "figure_style",
          "panels", "alt_text", "figure_data", "checklist", "methods_text"),
     ),
     Group(
