@@ -50,6 +50,7 @@ from alliance_stats.inference.effect_sizes import cohens_d as cohens_d
 from alliance_stats.inference.effect_sizes import standardised_effects as standardised_effects
 from alliance_stats.inference.generalized_checks import dispersion_check as dispersion_check
 from alliance_stats.inference.generalized_checks import zero_check as zero_check
+from alliance_stats.inference.group_outcomes import group_outcomes as group_outcomes
 from alliance_stats.inference.groups import caseload as caseload
 from alliance_stats.inference.groups import dependability as dependability
 from alliance_stats.inference.groups import icc as icc
@@ -63,6 +64,8 @@ from alliance_stats.inference.mediation_reporting import agrema as agrema
 from alliance_stats.inference.mediation_sensitivity import sensitivity_contours as sensitivity_contours
 from alliance_stats.inference.mediation_sensitivity import sensitivity_curve as sensitivity_curve
 from alliance_stats.inference.multilevel_paths import patient_paths as patient_paths
+from alliance_stats.inference.observed_predicted import calibration as calibration
+from alliance_stats.inference.observed_predicted import rootogram as rootogram
 from alliance_stats.inference.predict import predict as predict
 from alliance_stats.inference.predict import simulate as simulate
 from alliance_stats.inference.profile import profile as profile
@@ -70,6 +73,8 @@ from alliance_stats.inference.refit import leave_one_out as leave_one_out
 from alliance_stats.inference.refit import refit as refit
 from alliance_stats.inference.reliability import item_answers as item_answers
 from alliance_stats.inference.reliability import multilevel_reliability as multilevel_reliability
+from alliance_stats.inference.response_curves import effect_curve as effect_curve
+from alliance_stats.inference.response_curves import outcome_curve as outcome_curve
 from alliance_stats.inference.slopes import curve as curve
 from alliance_stats.inference.slopes import johnson_neyman as johnson_neyman
 from alliance_stats.inference.slopes import simple_slopes as simple_slopes
@@ -122,6 +127,11 @@ from alliance_stats.models.process_models import process_model as process_model
 from alliance_stats.models.summary import SummaryStatistics as SummaryStatistics
 from alliance_stats.project.start import new_project as new_project
 from alliance_stats.render import figures as figures
+from alliance_stats.render.described import alt_text as alt_text
+from alliance_stats.render.described import figure_data as figure_data
+from alliance_stats.render.figure_style import FigureStyle as FigureStyle
+from alliance_stats.render.figure_style import figure_style as figure_style
+from alliance_stats.render.panels import panels as panels
 from alliance_stats.render.save import save_figure as save_figure
 from alliance_stats.render.table import rounded as rounded
 from alliance_stats.report.claims import report_claims as report_claims

@@ -123,10 +123,7 @@ def _proportions(read: AdherenceOutcome) -> list[Candidate]:
     if zeros or ones:
         parts: dict[str, Any] = ({"zero": read.right} if zeros else {}) | ({"one": read.right} if ones else {})
         name = "-".join([*(["zero"] if zeros else []), *(["one"] if ones else [])]) + "-inflated beta"
-        why = (
-            f"{zeros} zeros and {ones} ones have chances of their own, as where not coming at all is another thing than "
-            "coming less often"
-        )
+        why = _why_inflated(zeros, ones)
         return [Candidate(name, why, BetaModel(read.fixed, **parts, **robust))]
     found = [
         Candidate("beta", "strictly between 0 and 1; supposes a beta distribution", BetaModel(read.fixed, **robust))
@@ -135,6 +132,17 @@ def _proportions(read: AdherenceOutcome) -> list[Candidate]:
         why = f"strictly between 0 and 1, with a random intercept for every {read.cluster}"
         found.append(Candidate("beta mixed", why, GeneralizedMixedModel(read.mixed, "beta")))
     return found
+
+
+def _why_inflated(zeros: int, ones: int) -> str:
+    counts = [f"{n} {name}{'s' * (n != 1)}" for n, name in ((zeros, "zero"), (ones, "one")) if n]
+    have = "has a chance of its own" if zeros + ones == 1 else "have chances of their own"
+    reason = (
+        "not coming at all is another thing than coming less often"
+        if zeros
+        else "never missing is another thing than coming often"
+    )
+    return f"{' and '.join(counts)} {have}, as where {reason}"
 
 
 def _averaged(read: AdherenceOutcome) -> list[Candidate]:

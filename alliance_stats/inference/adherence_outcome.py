@@ -100,6 +100,11 @@ def _require_sessions(values: np.ndarray, rows: pd.DataFrame, outcome: str, assi
         if bad.any():
             n = int(bad.sum())
             raise DataError(f"adherence: column '{name}' has in {n} {'row' if n == 1 else 'rows'} {advice}")
+    if not values.any() or (values == of).all():
+        every = "all of those assigned" if values.any() else "0"
+        raise DataError(
+            f"adherence: outcome '{outcome}' is {every} in all {len(values)} rows; there is nothing to explain"
+        )
 
 
 def _of_numbers(values: np.ndarray, name: str) -> str:

@@ -92,7 +92,7 @@ def average_marginal_effects(
     if compared is not None and step is not None:
         raise AllianceError(f"average_marginal_effects: step={step!r} is for numbers, without values=")
     if compared is None:
-        names, frames, C = _of_number(base, variable, step)
+        names, frames, C = _of_number(base, variable, step, float(result.frame[variable].std()))
     else:
         frames = [_assigned(result, base, variable, value) for value in compared]
         names, C = _of_values(variable, compared, contrasts)
@@ -153,14 +153,13 @@ def average_outcomes(
 
 
 def _of_number(
-    base: pd.DataFrame, variable: str, step: float | None
+    base: pd.DataFrame, variable: str, step: float | None, spread: float
 ) -> tuple[list[str], list[pd.DataFrame], np.ndarray]:
     column = base[variable].astype(float)
     if step is not None:
         if not np.isfinite(step) or step == 0:
             raise AllianceError(f"average_marginal_effects: step is {step!r}; give a number other than 0")
         return [f"{step:+g}"], [base, base.assign(**{variable: column + step})], np.array([[-1.0, 1.0]])
-    spread = float(column.std())
     h = SMALL * (spread if spread > 0 else 1.0)
     frames = [base.assign(**{variable: column + move}) for move in (-h, h)]
     return ["derivative"], frames, np.array([[-1.0, 1.0]]) / (2 * h)

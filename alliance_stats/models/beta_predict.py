@@ -46,8 +46,8 @@ def combined(link: str, eta: Mapping[str, np.ndarray]) -> Combined:
     return Combined((1 - zero) * given_some, slopes, at.mean, zero, one)
 
 
-def mean_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:
-    """``fitted std_error df``, the error by the delta method over the coefficients of all parts."""
+def mean_and_derivatives(result: Result, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of every row and its derivatives in the coefficients of all parts, shape (rows, coefficients)."""
     state: BetaState = result.state
     linear = {part.name: part.linear(frame) for part in state.parts}
     found = combined(state.link, {name: eta for name, (_, eta) in linear.items()})
@@ -55,9 +55,16 @@ def mean_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:
     for part in state.parts:
         if part.name in found.slopes:
             J[:, part.places] = found.slopes[part.name][:, None] * linear[part.name][0]
+    return found.mean, J
+
+
+def mean_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:
+    """``fitted std_error df``, the error by the delta method over the coefficients of all parts."""
+    state: BetaState = result.state
+    mean, J = mean_and_derivatives(result, frame)
     error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, state.joint, J), 0))
-    error = np.where(np.isnan(found.mean), np.nan, error)
-    return pd.DataFrame({"fitted": found.mean, "std_error": error, "df": state.df}, index=frame.index)
+    error = np.where(np.isnan(mean), np.nan, error)
+    return pd.DataFrame({"fitted": mean, "std_error": error, "df": state.df}, index=frame.index)
 
 
 def predicted(result: Result, frame: pd.DataFrame) -> pd.DataFrame:

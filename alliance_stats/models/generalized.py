@@ -40,7 +40,7 @@ from alliance_stats.models.mixed_groupings import (
     known_groups,
     random_columns,
 )
-from alliance_stats.models.mixed_notes import dynamic_panel
+from alliance_stats.models.mixed_notes import dynamic_panel, few_groups
 from alliance_stats.models.mixed_rows import fixed_rows, random_rows
 from alliance_stats.models.mixed_system import at_boundary, ordered
 from alliance_stats.numerics.glmm.links import LINKS
@@ -170,6 +170,7 @@ class GeneralizedMixedModel:
         require_change(groupings, outcome, family)
         plain = require_apart(X[:, kept], [design.terms[j] for j in kept], outcome, family, link)
         found = estimate(groupings, X[:, kept], outcome, family, link, plain, self.quadrature, self.formula)
+        notes += few_groups(X[:, kept], [design.terms[j] for j in kept], groupings)
         null = null_rows(X, kept)
         state = self._state(steps, design, X[:, kept], kept, null, outcome, groupings, left, link, found)
         return self._result(frame, state, found, (*notes, *found.notes))

@@ -54,17 +54,21 @@ def linear_part(result: Result, frame: pd.DataFrame) -> tuple[np.ndarray, np.nda
     return X, np.where(off, np.nan, X @ state.coefficients)
 
 
-def mean_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:
-    """``fitted std_error df`` of the mean rating, the error by the delta method in thresholds, coefficients and σ."""
+def mean_and_derivatives(result: Result, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Mean rating of every row, averaged over the groups, and its derivatives in thresholds, coefficients and σ."""
     state: OrdinalState = result.state
     X, eta = linear_part(result, frame)
-    known = np.nan_to_num(eta)
-    at = mean_rating(state.link, state.rating, state.thresholds, known, state.sigma)
+    at = mean_rating(state.link, state.rating, state.thresholds, np.nan_to_num(eta), state.sigma)
     J = np.column_stack([at.threshold, at.eta[:, None] * X, 2 * state.sigma * at.variance])
-    error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, state.joint, J), 0))
-    missing = np.isnan(eta)
-    columns = {"fitted": np.where(missing, np.nan, at.mean), "std_error": np.where(missing, np.nan, error)}
-    return pd.DataFrame(columns | {"df": np.inf}, index=frame.index)
+    return np.where(np.isnan(eta), np.nan, at.mean), J
+
+
+def mean_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:
+    """``fitted std_error df`` of the mean rating, the error by the delta method in thresholds, coefficients and σ."""
+    mean, J = mean_and_derivatives(result, frame)
+    error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, result.state.joint, J), 0))
+    error = np.where(np.isnan(mean), np.nan, error)
+    return pd.DataFrame({"fitted": mean, "std_error": error, "df": np.inf}, index=frame.index)
 
 
 def bounded_frame(result: Result, frame: pd.DataFrame) -> pd.DataFrame:

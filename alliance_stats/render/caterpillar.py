@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
-from alliance_stats.numerics.distributions import t_p_value
+from alliance_stats.render.caterpillar_rows import LIMITS, caterpillar_rows, chosen_rows, interval_name
+from alliance_stats.render.figure_style import one_column, points, text_size, two_columns
 from alliance_stats.render.style import (
     GREY,
     LOOKS,
     MANY,
-    SIZE,
     canvas,
     checked,
     dress,
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-LIMITS = ["estimate", "conf_low", "conf_high"]
-AROUND = 9.5 * SIZE  # points of height for axis, label and legend of given axes
+AROUND = 9.5  # lines of height for axis, label and legend of given axes
 LOWEST, HIGHEST, PITCH = 60.0, 150.0, 0.42  # mm of axes without names, and of each of their groups
 NARROWEST = 40.0  # mm of one panel of several
 ZERO = "variance estimated as zero: every difference is 0"
@@ -41,7 +40,7 @@ ZERO = "variance estimated as zero: every difference is 0"
 
 def caterpillar(
     effects: pd.DataFrame, *, group: str | None = None, term: str | None = None, sort_by: str | None = None,
-    most: int = 40, ax: Axes | None = None, width: float = 85.0, xlabel: str | None = None, ylabel: str | None = None,
+    most: int = 40, ax: Axes | None = None, width: float | None = None, xlabel: str | None = None, ylabel: str | None = None,
 ) -> Axes:  # fmt: skip
     """Random effects of therapists (or other groups) with their intervals, sorted, and a line at zero.
 
@@ -54,7 +53,7 @@ def caterpillar(
     sort_by : the effect whose size gives the order; that which is drawn, unless told otherwise.
     most : groups are named up to this number, and where the given axes have room; the axis says so where they are not.
     ax : axes to draw on; without it a new figure, its height fitted to the groups.
-    width : mm of a new figure.
+    width : mm of a new figure; without it one column of the style in use.
 
     Groups whose interval excludes 0 have a filled point and a thicker line. A conditional mode is drawn towards zero by
     as much as the group has few rows: neither order nor interval is a test of one therapist against another.
@@ -67,14 +66,15 @@ def caterpillar(
     """
     rows = caterpillar_rows(effects, group=group, term=term, sort_by=sort_by)
     interval = interval_name(effects[effects["term"] == rows["term"].iloc[0]])
+    width = one_column() if width is None else width
     with house():
         new = ax is None
         across = width / 25.4 * 72 if ax is None else room(ax)[0]
         texts, pitch = _names(rows, across, most)
-        if ax is not None and pitch * len(rows) > room(ax)[1] - AROUND:
+        if ax is not None and pitch * len(rows) > room(ax)[1] - AROUND * text_size():
             texts = []
         tall = _height(rows, pitch)
-        ax = canvas(width, tall + 30)[0] if ax is None else ax
+        ax = canvas(width, tall + points(30))[0] if ax is None else ax
         along = f"{_xlabel(rows)} (conditional mode, {interval})" if xlabel is None else xlabel
         dress(ax, _beside(along, across, texts), _ylabel(rows, named=bool(texts)) if ylabel is None else ylabel)
         _marks(ax, rows)
@@ -87,13 +87,19 @@ def caterpillar(
 
 
 def caterpillars(
-    effects: pd.DataFrame, *, group: str | None = None, sort_by: str | None = None, most: int = 40, width: float = 174.0
+    effects: pd.DataFrame,
+    *,
+    group: str | None = None,
+    sort_by: str | None = None,
+    most: int = 40,
+    width: float | None = None,
 ) -> tuple[Axes, ...]:
     """A ``caterpillar`` for every effect of one factor, side by side in a new figure, the groups in one order.
 
     The order is that of ``sort_by``, without it of the first effect, so that the other panels show whether the
     groups with high intercepts have high slopes. One legend stands over all panels. Raises DataError as ``caterpillar``
-    does, and where ``width`` (mm) leaves less than 40 mm to a panel.
+    does, and where ``width`` (mm; without it two columns)
+    leaves less than 40 mm to a panel.
 
     >>> effects = pd.DataFrame({"group": "therapist", "at": ["a", "a", "b", "b"], "term": ["Intercept", "week"] * 2,
     ...     "estimate": [0.5, -0.1, -0.5, 0.2], "conf_low": [0.1, -0.3, -0.9, 0], "conf_high": [0.9, 0.1, -0.1, 0.4]})
@@ -101,8 +107,9 @@ def caterpillars(
     ['Intercept', 'week']
     """
     checked(effects, "caterpillars", needed=["group", "term"])
-    chosen = _chosen(effects, "group", group)
+    chosen = chosen_rows(effects, "group", group)
     terms = levels(chosen["term"])
+    width = two_columns() if width is None else width
     if width < NARROWEST * len(terms):
         raise DataError(f"caterpillars: {len(terms)} panels do not fit into {width:g} mm; widen it, or draw one term=")
     parts = [caterpillar_rows(chosen, term=term, sort_by=sort_by or terms[0]) for term in terms]
@@ -110,7 +117,7 @@ def caterpillars(
         across = width / 25.4 * 72 / len(terms)
         texts, pitch = _names(parts[0], across, most)
         tall = _height(parts[0], pitch)
-        panels = canvas(width, tall + 30, columns=len(terms))
+        panels = canvas(width, tall + points(30), columns=len(terms))
         for ax, rows in zip(panels, parts, strict=True):
             shown = texts if ax is panels[0] else [""] * len(texts)
             dress(
@@ -125,83 +132,25 @@ def caterpillars(
     return panels
 
 
-def caterpillar_rows(
-    effects: pd.DataFrame, *, group: str | None = None, term: str | None = None, sort_by: str | None = None
-) -> pd.DataFrame:
-    """What ``caterpillar`` draws: ``position group at term estimate conf_low conf_high excludes_zero``, from the lowest.
-
-    Ties are in the order of the names.
-
-    >>> effects = pd.DataFrame({"group": "therapist", "at": ["a", "b"], "term": "Intercept", "estimate": [0.5, -0.9],
-    ...                         "conf_low": [-0.1, -1.4], "conf_high": [1.1, -0.4]})
-    >>> caterpillar_rows(effects)[["position", "at", "excludes_zero"]].to_numpy().tolist()
-    [[1, 'b', True], [2, 'a', False]]
-    """
-    checked(effects, "caterpillar", needed=["group", "at", "term"], numeric=LIMITS)
-    of_group = _chosen(effects, "group", group)
-    rows = _chosen(of_group, "term", term)
-    order = rows if sort_by is None else _chosen(of_group, "term", sort_by)
-    twice = pd.concat([rows.loc[rows["at"].duplicated(), "at"], order.loc[order["at"].duplicated(), "at"]])
-    if len(twice):
-        raise DataError(f"caterpillar: group {twice.iloc[0]!r} has more than one row; give it one a term")
-    incomplete = int(rows[LIMITS].isna().any(axis=1).sum())
-    if incomplete:
-        raise DataError(f"caterpillar: {incomplete} groups have no estimate or interval; leave those rows out")
-    place = order.sort_values(["estimate", "at"])["at"].tolist()
-    unplaced = set(rows["at"]) - set(place)
-    if unplaced:
-        raise DataError(
-            f"caterpillar: {len(unplaced)} groups have no row {sort_by!r} to sort by; choose another sort_by="
-        )
-    drawn = rows.set_index("at").reindex(place).dropna(subset=LIMITS).reset_index()
-    drawn = drawn[["group", "at", "term", *LIMITS]]
-    drawn.insert(0, "position", np.arange(1, len(drawn) + 1))
-    return drawn.assign(excludes_zero=(drawn["conf_low"] > 0) | (drawn["conf_high"] < 0))
-
-
-def interval_name(rows: pd.DataFrame) -> str:
-    """``95 % interval``, the level being that of the half-widths in standard errors; ``interval`` where they tell none.
-
-    >>> interval_name(pd.DataFrame({"std_error": [1.0], "conf_low": [-1.96], "conf_high": [1.96]}))
-    '95 % interval'
-    """
-    kinds = set(rows["interval"]) if "interval" in rows else set()
-    if "std_error" not in rows or not kinds <= {"t", "normal"}:
-        return "interval"
-    known = rows[rows["std_error"].gt(0) & rows[["conf_low", "conf_high"]].notna().all(axis=1)]
-    df = known["df"].fillna(np.inf) if "df" in known else np.inf
-    found = 100 * (1 - t_p_value((known["conf_high"] - known["conf_low"]) / 2 / known["std_error"], df))
-    return f"{found[0]:.3g} % interval" if len(found) and np.ptp(found) < 0.01 else "interval"
-
-
-def _chosen(rows: pd.DataFrame, column: str, value: str | None) -> pd.DataFrame:
-    found = levels(rows[column])
-    if value is None and len(found) > 1:
-        raise DataError(f"caterpillar: column '{column}' has {', '.join(map(str, found))}; choose one with {column}=")
-    if value is not None and value not in found:
-        raise DataError(f"caterpillar: no {column} {value!r}; there are {', '.join(map(str, found))}")
-    return rows if value is None else rows[rows[column] == value]
-
-
 def _names(rows: pd.DataFrame, across: float, most: int) -> tuple[list[str], float]:
     """Names in a third of the width, and the points of height that each group needs; nothing where there are too many."""
     if len(rows) > most:
         return [], 0.0
     texts = [wrap(name_of(at), 0.33 * across) for at in rows["at"]]
-    return texts, 1.4 * SIZE * max(text.count("\n") + 1 for text in texts)
+    return texts, 1.4 * text_size() * max(text.count("\n") + 1 for text in texts)
 
 
 def _height(rows: pd.DataFrame, pitch: float) -> float:
     """Height in mm of the axes of a new figure."""
     if pitch:
         return max(pitch * (len(rows) + 0.4) * 25.4 / 72, 20.0)
-    return float(np.clip(PITCH * len(rows), LOWEST, HIGHEST))
+    return float(np.clip(points(PITCH * len(rows)), points(LOWEST), points(HIGHEST)))
 
 
 def _beside(label: str, across: float, texts: list[str]) -> str:
     """The label of the axis no wider than the axes, which the names make narrower."""
     names = max((text_width(line) for text in texts for line in text.split("\n")), default=0.0)
-    return wrap(label, min(max(across - names - 5 * SIZE, 10 * SIZE), 0.74 * across))
+    return wrap(label, min(max(across - names - 5 * text_size(), 10 * text_size()), 0.74 * across))
 
 
 def _xlabel(rows: pd.DataFrame) -> str:
@@ -255,7 +204,9 @@ def _shared_legend(panels: tuple[Axes, ...], interval: str) -> None:
     """Over all panels, which are too narrow for legends of their own."""
     figure: Any = panels[0].figure
     labels = [f"{interval} excludes 0", f"{interval} includes 0"]
-    figure.legend(_handles(), labels, loc="outside upper left", ncols=1, frameon=False, handlelength=2.4, fontsize=SIZE)
+    figure.legend(
+        _handles(), labels, loc="outside upper left", ncols=1, frameon=False, handlelength=2.4, fontsize=text_size()
+    )
 
 
 def _handles() -> list[Artist]:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
+from alliance_stats.render.figure_style import text_size
 from alliance_stats.render.numbers import number, percent
 from alliance_stats.render.style import (
     GREY,
     INK,
     LOOKS,
     MANY,
-    SIZE,
     Look,
     canvas,
     checked,
@@ -120,7 +120,7 @@ def johnson_neyman(
     ...     "conf_low": [-0.7, -1.1, -2.1], "conf_high": [0.9, -0.1, -0.5], "significant": [False, True, True]})
     >>> ax = johnson_neyman(curve, x="alliance", observed=[3, 5, 6, 7])
     >>> ax.get_legend().get_texts()[1].get_text().replace(chr(10), " ")
-    'interval excludes 0: 5.00 to 7.00 (75 % of 4)'
+    'interval excludes 0: 5.00 to 7.00 (75 % of 4 values)'
     """
     values = None if observed is None else pd.Series(observed, dtype=float).dropna().to_numpy()
     found = _regions(curve, regions, x, values)
@@ -217,7 +217,7 @@ def _mark_ceiling(ax: Axes, ceiling: float) -> None:
     ax.annotate(
         f"scale maximum ({number(ceiling) if ceiling != round(ceiling) else f'{ceiling:.0f}'})", (ceiling, 0.5),
         xycoords=ax.get_xaxis_transform(), xytext=(4, 0), textcoords="offset points", rotation=90, va="center",
-        ha="left", fontsize=SIZE, color=GREY,
+        ha="left", fontsize=text_size(), color=GREY,
     )  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def _regions(
 def _label_regions(ax: Axes, handle: Any, found: pd.DataFrame, reference: float, values: Any) -> None:
     from matplotlib.patches import Patch
 
-    count = "" if values is None else f" of {len(values)}"
+    count = "" if values is None else f" of {len(values)} values"
     spans = [
         f"{number(row['low'])} to {number(row['high'])}"
         + (f" ({percent(row['share'])}{count})" if "share" in row else "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
+from alliance_stats.render.figure_style import SMALLEST, text_size, two_columns
 from alliance_stats.render.flow_layout import EDGE, Box, flow_boxes
-from alliance_stats.render.style import INK, SIZE, canvas, house, records, room
+from alliance_stats.render.style import INK, canvas, house, records, room
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +19,7 @@ Point = tuple[float, float]
 HEAD = "-|>,head_length=0.3,head_width=0.15"
 
 
-def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float = 174.0) -> Axes:
+def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float | None = None) -> Axes:
     """Boxes from randomisation to the last wave, one column an arm, with those lost on the way at the side.
 
     Parameters
@@ -25,8 +27,9 @@ def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float
     flow : columns ``stage`` (in order), ``arm``, ``n`` and ``reason`` (who was lost on the way to this stage;
         may be empty), one row a stage and arm, as ``flow_frame`` returns. Rows with arm "" or "all" are totals:
         boxes over the arms, up to the stage where the arms begin; later totals are not part of the diagram.
-    ax : axes to draw on, with smaller text (down to 5 pt) where it is too small for 8 pt; without it a new figure.
-    width : mm of a new figure.
+    ax : axes to draw on, with smaller text (down to 6 pt) where it is too small for that of the style; without it a
+        new figure.
+    width : mm of a new figure; without it two columns of the style in use.
 
     Source: Schulz, K. F., Altman, D. G., & Moher, D. (2010). CONSORT 2010. doi:10.1136/bmj.c332
     Raises DataError where columns are absent, a number is missing, a stage has two rows for one arm, or the
@@ -37,7 +40,8 @@ def participant_flow(flow: pd.DataFrame, *, ax: Axes | None = None, width: float
     >>> [text.get_text() for text in participant_flow(flow).texts][0]
     'Randomised\\nn = 61'
     """
-    boxes, size = (flow_boxes(flow, width=width), SIZE) if ax is None else _for_axes(flow, ax)
+    width = two_columns() if width is None else width
+    boxes, size = (flow_boxes(flow, width=width), text_size()) if ax is None else _for_axes(flow, ax)
     tall = _bottom(boxes)
     with house():
         if ax is None:
@@ -94,9 +98,9 @@ def _junction(boxes: pd.DataFrame) -> tuple[Box, list[Box], float]:
 
 
 def _for_axes(flow: pd.DataFrame, ax: Axes) -> tuple[pd.DataFrame, float]:
-    """Boxes for axes of a given size: smaller text where 8 pt is too tall."""
+    """Boxes for axes of a given size: smaller text where that of the style is too tall."""
     across, available = _millimetres(ax)
-    for size in (SIZE, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0):
+    for size in np.arange(text_size(), SMALLEST - 0.1, -0.5).tolist():
         boxes = flow_boxes(flow, width=across, size=size)
         if _bottom(boxes) <= available:
             return boxes, size

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from alliance_stats.errors import DataError
+from alliance_stats.render.figure_style import TEXT, points, text_size, two_columns
 from alliance_stats.render.numbers import whole
-from alliance_stats.render.style import SIZE, checked, levels, name_of, records, wrap
+from alliance_stats.render.style import checked, levels, name_of, records, wrap
 
 TOTAL = ("", "all")
 EDGE, GAP, PAD, BRANCH, NARROWEST, WIDEST = 1.0, 4.0, 1.5, 4.0, 25.0, 78.0  # mm for text of 8 pt
@@ -27,31 +28,32 @@ class Sheet:
 
     @property
     def gap(self) -> float:
-        return GAP * self.size / SIZE
+        return GAP * self.size / TEXT
 
     @property
     def pad(self) -> float:
-        return PAD * self.size / SIZE
+        return PAD * self.size / TEXT
 
     def column(self, arm: str) -> tuple[float, float, float]:
         """Left, width and trunk (where the arrow passes) of an arm's column; of the totals' for the arm ""."""
         n = len(self.arms)
         if arm == "":
-            across = min(WIDEST, self.width - 2 * EDGE)
+            across = min(points(WIDEST), self.width - 2 * EDGE)
             return (self.width - across) / 2, across, self.width / 2
-        across = min((self.width - 2 * EDGE - self.gap * (n - 1)) / n, WIDEST)
+        across = min((self.width - 2 * EDGE - self.gap * (n - 1)) / n, points(WIDEST))
         left = (self.width - n * across - (n - 1) * self.gap) / 2 + self.arms.index(arm) * (across + self.gap)
-        if across < NARROWEST:
+        if across < points(NARROWEST):
             raise DataError(f"participant_flow: {n} arms do not fit in {self.width:.0f} mm; use a wider figure")
         # In narrow columns the boxes at the side need more than half of the width.
-        return left, across, left + across * (0.5 if across > 60 else 0.22)
+        return left, across, left + across * (0.5 if across > points(60) else 0.22)
 
 
-def flow_boxes(flow: pd.DataFrame, *, width: float = 174.0, size: float = SIZE) -> pd.DataFrame:
+def flow_boxes(flow: pd.DataFrame, *, width: float | None = None, size: float | None = None) -> pd.DataFrame:
     """What ``participant_flow`` draws: one row a box, in mm from the left and from the top.
 
     Columns: ``kind`` (total, arm, lost), ``stage arm text`` (wrapped for the box), ``left top width height`` and
-    ``trunk``, where the arrow passes. ``size`` is the text's in points.
+    ``trunk``, where the arrow passes. ``width`` (mm) and ``size`` (of the text, points) are those of two columns of the style
+    in use, unless told otherwise.
 
     Raises DataError where columns are absent, a number is missing, or a stage has two rows for one arm.
 
@@ -60,7 +62,8 @@ def flow_boxes(flow: pd.DataFrame, *, width: float = 174.0, size: float = SIZE) 
     [['arm', 'A\\nRandomised\\nn = 30']]
     """
     rows = _checked(flow)
-    sheet = Sheet(width, size, tuple(str(a) for a in levels(flow["arm"]) if str(a) not in TOTAL))
+    arms = tuple(str(a) for a in levels(flow["arm"]) if str(a) not in TOTAL)
+    sheet = Sheet(two_columns() if width is None else width, text_size() if size is None else size, arms)
     boxes: list[Box] = []
     for stage in map(str, levels(flow["stage"])):
         here = rows[rows["stage"] == stage]

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
+from alliance_stats.render.figure_style import SMALLEST, one_column, points, text_size
 from alliance_stats.render.numbers import fixed, number
 from alliance_stats.render.style import (
     GREY,
     INK,
     LOOKS,
-    SIZE,
     canvas,
     checked,
     dress,
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = ("", "fixed", "effect", "hazard")
-AXIS = 38.0  # points of height for the axis and its label
+NARROW = 28.0  # lines of text; in narrower figures names and numbers leave room for three ticks
+AXIS = 38.0  # points of height for the axis and its label, with text of 8 pt
 
 
 def forest(
     estimates: pd.DataFrame, *, ax: Axes | None = None, reference: float | None = 0.0,
     labels: Mapping[str, str] | None = None, exclude: Collection[str] = ("Intercept",), xlabel: str | None = None,
-    width: float = 85.0,
+    width: float | None = None,
 ) -> Axes:  # fmt: skip
     """Points with intervals from top to bottom, the numbers at the right.
 
@@ -49,7 +50,7 @@ def forest(
     labels : names of terms for people, by term.
     exclude : terms that are not drawn.
     xlabel : name and unit of the estimates.
-    width : mm of a new figure.
+    width : mm of a new figure; without it one column of the style in use.
 
     A row without an interval has a hollow point; an interval without an end has an arrow at the edge.
 
@@ -64,22 +65,25 @@ def forest(
     from matplotlib.ticker import MaxNLocator
 
     rows = forest_rows(estimates, labels=labels, exclude=exclude)
+    width = one_column() if width is None else width
     with house():
         new = ax is None
         ax = canvas(width, 40)[0] if ax is None else ax
         names, numbers = _texts(rows, room(ax)[0])
         tall = np.array([max(a.count("\n"), b.count("\n")) * 1.15 + 1.9 for a, b in zip(names, numbers, strict=True)])
         dress(ax, name_of("estimate") if xlabel is None else xlabel, "")
-        below = AXIS + 1.25 * SIZE * ax.get_xlabel().count("\n")
+        below = points(AXIS) + 1.25 * text_size() * ax.get_xlabel().count("\n")
         if new:
-            ax.figure.set_size_inches(width / 25.4, (tall.sum() * SIZE + below) / 72)  # type: ignore[union-attr]
+            ax.figure.set_size_inches(width / 25.4, (tall.sum() * text_size() + below) / 72)  # type: ignore[union-attr]
         # In axes that are too low for the rows the text becomes smaller instead of running together.
-        size = min(SIZE, max((room(ax)[1] - below) / tall.sum(), 5.0))
+        size = min(text_size(), max((room(ax)[1] - below) / tall.sum(), SMALLEST))
         y = np.cumsum(tall) - tall / 2
         _marks(ax, rows, y, reference)
         ax.set_ylim(tall.sum(), 0)
         ax.set_yticks(y, names, parse_math=False)
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))  # names and numbers leave it little room
+        ax.xaxis.set_major_locator(
+            MaxNLocator(nbins=4 if room(ax)[0] > NARROW * text_size() else 3, steps=[1, 2, 5, 10])
+        )
         for at, text in zip(y, numbers, strict=True):
             ax.text(1.04, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=size, color=INK)
         ax.spines["left"].set_visible(False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import DataError
-from alliance_stats.render.forest import forest_rows
-from alliance_stats.render.style import INK, LOOKS, SIZE, canvas, checked, house, name_of, room, text_width, wrap
+from alliance_stats.render.figure_style import one_column, points, text_size
+from alliance_stats.render.path_texts import effect_lines, kind_of, names_of, path_rows
+from alliance_stats.render.style import INK, LOOKS, canvas, checked, house, room, text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,15 +24,11 @@ PLACES: Mapping[str, Mapping[str, Point]] = {
     "serial": {"x": (0.0, 0.0), "m1": (0.0, 1.0), "m2": (1.0, 1.0), "y": (1.0, 0.0)},
 }
 ROWS = {"one": 2, "parallel": 3, "serial": 2}
-GAPS = {
-    "one": 54.0,
-    "parallel": 46.0,
-    "serial": 92.0,
-}  # points between rows of boxes: room for the labels of the arrows
+# Points between rows of boxes where the text has 8: room for the labels of the arrows.
+GAPS = {"one": 54.0, "parallel": 46.0, "serial": 92.0}
 # Where between the centres of its boxes a label stands; the diagonals of a serial diagram cross in the middle.
 ALONG = {"a2": 0.27, "b1": 0.73}
-LINE = 1.25 * SIZE
-WIDE = 380.0  # points from which a coefficient and its interval stand on one line
+WIDE = 47.5  # lines from which a coefficient and its interval stand on one line
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Arrow:
 
 def path_diagram(
     estimates: pd.DataFrame, *, exposure: str, labels: Mapping[str, str] | None = None, ax: Axes | None = None,
-    width: float = 85.0,
+    width: float | None = None,
 ) -> Axes:  # fmt: skip
     """Boxes for exposure, mediators and outcome; arrows with coefficient and interval; the effects below.
 
@@ -59,7 +54,7 @@ def path_diagram(
     exposure : the column of the exposure, which stands in the left box.
     labels : names of columns for people, e.g. ``{"arm": "Enhanced alliance"}``.
     ax : axes to draw on; without it a new figure.
-    width : mm of a new figure.
+    width : mm of a new figure; without it one column of the style in use.
 
     With products in the equations the arrows are effects at zero of the other variable, and the figure says so. Raises
     DataError for more mediators, and for an exposure of more than two levels.
@@ -77,67 +72,32 @@ def path_diagram(
         needed=["term", "component", "equation"],
         numeric=["estimate", "conf_low", "conf_high"],
     )
-    rows = path_rows(estimates)
-    kind = _kind(rows)
-    names = _names(rows, exposure, labels or {})
+    rows, width = path_rows(estimates), one_column() if width is None else width
+    kind = kind_of(rows)
+    names = names_of(rows, exposure, labels or {})
     with house():
         new = ax is None
         ax = canvas(width)[0] if ax is None else ax
         ax.set_axis_off()
         across = width / 25.4 * 72 if new else room(ax)[0]
         texts = {box: wrap(name, 0.25 * across) for box, name in names.items()}
-        lines = _below(estimates, rows, labels or {}, across)
-        foot = LINE * (lines.count("\n") + 1.8)
+        lines = effect_lines(estimates, rows, labels or {}, across)
+        foot = _line() * (lines.count("\n") + 1.8)
         if new:
             _fit(ax, width, foot + _needed(texts, kind))
         tall = float(ax.figure.get_figheight() * 72) if new else room(ax)[1]  # type: ignore[union-attr]
         ax.set_xlim(0, across)
         ax.set_ylim(0, tall)
-        arrows = _arrows(rows, kind, wide=across > WIDE)
+        arrows = _arrows(rows, kind, wide=across > WIDE * text_size())
         # The labels of upright arrows are as wide as they are, and stand over the middle of the boxes.
         least = max(_widest(arrow.text) for arrow in arrows) / 2 if kind == "serial" else 0.0
         centres, halves = _boxes(ax, PLACES[kind], texts, (across, tall - foot), foot, least)
         for arrow in arrows:
             _draw(ax, arrow, centres, halves, kind)
-        ax.text(4, 4, lines, fontsize=SIZE, color=INK, va="bottom", ha="left", linespacing=1.25, parse_math=False)
-    return ax
-
-
-def path_rows(estimates: pd.DataFrame) -> pd.DataFrame:
-    """What ``path_diagram`` writes on the arrows: ``term equation estimate conf_low conf_high numbers``; c is left out."""
-    rows = estimates[(estimates["component"] == "path") & (estimates["term"] != "c")].reset_index(drop=True)
-    if rows.empty:
-        raise DataError("path_diagram: no rows with component 'path'; give the tidy frame of a Mediation")
-    several = rows["term"].str.contains("[", regex=False)
-    if several.any():
-        raise DataError(
-            f"path_diagram: {rows.loc[several, 'term'].iloc[0]!r} is one of several levels; two exposure values are drawn"
+        ax.text(
+            4, 4, lines, fontsize=text_size(), color=INK, va="bottom", ha="left", linespacing=1.25, parse_math=False
         )
-    numbers = forest_rows(rows.assign(component="fixed"), exclude=())["numbers"]
-    return rows[["term", "equation", "estimate", "conf_low", "conf_high"]].assign(numbers=numbers.to_numpy())
-
-
-def _kind(rows: pd.DataFrame) -> str:
-    terms = set(rows["term"])
-    mediators = {term for term in terms if re.fullmatch(r"b\d*", term)}
-    chain = any(re.fullmatch(r"d\d+", term) for term in terms)
-    if len(mediators) == 1 and not chain and "b" in terms:
-        return "one"
-    if len(mediators | {f"b{t[2]}" for t in terms if re.fullmatch(r"d\d\d", t)}) > 2 or "b3" in terms or "a3" in terms:
-        raise DataError("path_diagram: more than two mediators; draw effect_forest(…) instead")
-    return "serial" if chain else "parallel"
-
-
-def _names(rows: pd.DataFrame, exposure: str, labels: Mapping[str, str]) -> dict[str, str]:
-    """Text of each box: mediators from the equations of the a and d paths, the outcome from that of b."""
-    found = {"x": exposure}
-    for row in rows.itertuples():
-        term = str(row.term)
-        if term[0] in "ad" and term != "c_prime":
-            found["m" + (term[1] if len(term) > 1 else "1")] = str(row.equation)
-        if term[0] in "bc":
-            found["y"] = str(row.equation)
-    return {box: labels.get(name, name_of(name)) for box, name in found.items()}
+    return ax
 
 
 def _arrows(rows: pd.DataFrame, kind: str, *, wide: bool) -> list[Arrow]:
@@ -154,17 +114,22 @@ def _arrows(rows: pd.DataFrame, kind: str, *, wide: bool) -> list[Arrow]:
     return found
 
 
+def _line() -> float:
+    """Points from one line of text to the next."""
+    return 1.25 * text_size()
+
+
 def _widest(text: str) -> float:
     return max(text_width(line) for line in text.split("\n"))
 
 
 def _half_height(texts: Mapping[str, str]) -> float:
-    return max(text.count("\n") + 1 for text in texts.values()) * LINE / 2 + 5
+    return max(text.count("\n") + 1 for text in texts.values()) * _line() / 2 + 5
 
 
 def _needed(texts: Mapping[str, str], kind: str) -> float:
     """Height of the diagram in points, so that labels lie between the rows of boxes."""
-    return 2 * ROWS[kind] * _half_height(texts) + (ROWS[kind] - 1) * GAPS[kind] + 4
+    return 2 * ROWS[kind] * _half_height(texts) + (ROWS[kind] - 1) * points(GAPS[kind]) + 4
 
 
 def _fit(ax: Axes, width: float, points: float) -> None:
@@ -198,7 +163,15 @@ def _boxes(
             )
         )  # fmt: skip
         ax.text(
-            centre[0], centre[1], text, ha="center", va="center", fontsize=SIZE, color=INK, zorder=4, parse_math=False
+            centre[0],
+            centre[1],
+            text,
+            ha="center",
+            va="center",
+            fontsize=text_size(),
+            color=INK,
+            zorder=4,
+            parse_math=False,
         )
         centres[box], halves[box] = centre, half
     return centres, halves
@@ -222,7 +195,7 @@ def _draw(
     share = ALONG.get(arrow.name, 0.5)
     at = start + share * way if arrow.name in ALONG and kind == "serial" else (tail + head) / 2
     ax.text(
-        at[0], at[1], arrow.text, ha="center", va="center", fontsize=SIZE, color=INK, zorder=5, linespacing=1.15,
+        at[0], at[1], arrow.text, ha="center", va="center", fontsize=text_size(), color=INK, zorder=5, linespacing=1.15,
         parse_math=False, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2},
     )  # fmt: skip
 
@@ -231,42 +204,3 @@ def _leaves(way: np.ndarray[Any, Any], half: np.ndarray[Any, Any]) -> float:
     """Share of the way at which it leaves a box."""
     with np.errstate(divide="ignore"):
         return float(np.min(np.where(way != 0, half / np.abs(way), np.inf)))
-
-
-def _below(estimates: pd.DataFrame, rows: pd.DataFrame, labels: Mapping[str, str], across: float) -> str:
-    """Effects and how intervals were made, one line each."""
-    at = estimates["at"].fillna("") if "at" in estimates else pd.Series("", index=estimates.index)
-    terms = estimates["term"].astype(str)
-    own = terms.str.startswith("indirect(") & ~terms.str.contains(")-", regex=False)
-    shown = estimates[(estimates["component"] == "effect") & (at == "") & (terms.isin(["indirect", "total"]) | own)]
-    lines = []
-    if len(shown):
-        found = forest_rows(shown)
-        lines = [_line(_effect(t, labels), n, across) for t, n in zip(shown["term"], found["numbers"], strict=True)]
-    if "interval" in estimates and estimates["interval"].astype(bool).any():
-        kinds = {"arrows": _interval(estimates, "path"), "effects": _interval(shown, "effect")}
-        lines.append("intervals: " + ", ".join(f"{what} {kind}" for what, kind in kinds.items() if kind))
-    fixed = estimates[estimates["component"] == "fixed"]["term"].astype(str)
-    mediators = {name for name in rows["equation"] if (fixed.str.startswith(f"{name}~")).any()}
-    if any(":" in term.split("~", 1)[-1] for term in fixed) and mediators:
-        lines.append("the equations hold products: arrows are at zero of the other variable")
-    return "\n".join(wrap(line, across - 8) if " [" not in line else line for line in lines)
-
-
-def _line(name: str, numbers: str, across: float) -> str:
-    """A name and its numbers; these on a line of their own where both are too wide: an interval is not broken."""
-    line = f"{name}: {numbers}"
-    return line if text_width(line) <= across - 8 else f"{wrap(name + ':', across - 8)}\n    {numbers}"
-
-
-def _interval(estimates: pd.DataFrame, component: str) -> str:
-    """How the intervals of some rows were made, in words; empty where there is none, or more than one way."""
-    found = estimates.loc[estimates["component"] == component, "interval"].unique()
-    return str(found[0]) if len(found) == 1 else ""
-
-
-def _effect(term: str, labels: Mapping[str, str]) -> str:
-    if not term.startswith("indirect("):
-        return f"{term} effect"
-    inside = term.removeprefix("indirect(").removesuffix(")").split(">")
-    return "through " + ", then ".join(labels.get(name, name_of(name)) for name in inside)

@@ -57,7 +57,7 @@ def residuals(
             rasterized=len(drawn) > MANY,
         )  # fmt: skip
         (line,) = ax.plot(median["fitted"], median["median"], color=LOOKS[1].colour, linestyle="-")
-        dress(ax, name_of("fitted") if xlabel is None else xlabel, name_of("residual") if ylabel is None else ylabel)
+        dress(ax, "fitted value" if xlabel is None else xlabel, name_of("residual") if ylabel is None else ylabel)
         lost = left_out(augmented, ["fitted", "residual"])
         labels = [f"residual (n = {len(drawn)})", "running median", *([lost] if lost else [])]
         legend_above(ax, [points, line, nothing()][: len(labels)], labels)

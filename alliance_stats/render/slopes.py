@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.errors import DataError
-from alliance_stats.render.caterpillar import interval_name
+from alliance_stats.render.caterpillar_rows import interval_name
+from alliance_stats.render.figure_style import text_size
 from alliance_stats.render.forest import forest_rows
 from alliance_stats.render.style import (
     GREY,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PARTS = ("patient", "segment", "between", "within")
-LEGEND = 80.0  # points beside the text of a legend: handle, axis label and tick labels
+LEGEND = 10.0  # lines beside the text of a legend: handle, axis label and tick labels
 EFFECTS = ("between", "within", "contextual")
 
 
@@ -112,7 +113,7 @@ def _slope_entries(ax: Axes, handles: dict[str, Artist], numbers: dict[str, str]
     found: list[tuple[Artist, str]] = []
     for name, handle in handles.items():
         line = f"{name}: {numbers[name]}"
-        fits = text_width(line) <= room(ax)[0] - LEGEND
+        fits = text_width(line) <= room(ax)[0] - LEGEND * text_size()
         found += [(handle, line)] if fits else [(handle, f"{name}:"), (nothing(), numbers[name])]
     return found
 

@@ -1,29 +1,28 @@
-"""The house look: colour with marker and line style, 8 pt text, widths in millimetres, all inside a context."""
+"""The house look: colour with marker and line style, sizes of the style in use, all inside a context."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
+from alliance_stats.render.figure_style import COLUMN, points, style_in_use, text_size
+from alliance_stats.render.wrapping import text_width as text_width
+from alliance_stats.render.wrapping import wrap as wrap
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-SIZE = 8.0
+LETTER = 1.6  # lines of its own size that the letter of a panel takes
 MANY = 5000  # points beyond which they are a picture in a vector file, with the text still text
 INK, GREY = "#333333", "#767676"
 HOUSE: dict[str, Any] = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"], "font.size": SIZE,
-    "axes.labelsize": SIZE, "xtick.labelsize": SIZE, "ytick.labelsize": SIZE, "legend.fontsize": SIZE,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.3,
     "lines.markersize": 4.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK,
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "figure.dpi": 150,
@@ -59,7 +58,7 @@ def house() -> Iterator[None]:
 
     interactive = matplotlib.is_interactive()
     try:
-        with matplotlib.style.context(["default", HOUSE]):
+        with matplotlib.style.context(["default", HOUSE, style_in_use().settings]):
             try:
                 yield
             finally:
@@ -68,13 +67,14 @@ def house() -> Iterator[None]:
         matplotlib.interactive(interactive)
 
 
-def canvas(width: float = 85.0, height: float | None = None, columns: int = 1) -> tuple[Axes, ...]:
+def canvas(width: float | None = None, height: float | None = None, columns: int = 1) -> tuple[Axes, ...]:
     """An empty figure in the house look, and its axes from left to right.
 
     Parameters
     ----------
-    width : mm; 85 for one column of a journal, 174 for two.
-    height : mm; without it, 0.72 of the width of one panel.
+    width : mm, e.g. 174; without it one column of the style in use, 85 unless told otherwise.
+    height : mm; without it, 0.72 of the width of one panel. Without a width it is that for a column of 85 mm, and grows with
+        that of the style.
     columns : number of panels side by side.
 
     Raises DataError where a size is not positive.
@@ -85,11 +85,14 @@ def canvas(width: float = 85.0, height: float | None = None, columns: int = 1) -
     """
     import matplotlib.pyplot as plt
 
-    tall = 0.72 * width / max(columns, 1) if height is None else height
-    if width <= 0 or tall <= 0 or columns < 1:
-        raise DataError(f"canvas: width {width}, height {tall} (mm) and columns {columns} must be positive")
+    across = style_in_use().single if width is None else width
+    # A figure of one panel over two columns needs not be twice as high.
+    grown = min(across / COLUMN, points(1.25)) if width is None else 1.0
+    tall = 0.72 * across / max(columns, 1) if height is None else height * grown
+    if across <= 0 or tall <= 0 or columns < 1:
+        raise DataError(f"canvas: width {across}, height {tall} (mm) and columns {columns} must be positive")
     with house():
-        figure = plt.figure(figsize=(width / 25.4, tall / 25.4), layout="constrained")
+        figure = plt.figure(figsize=(across / 25.4, tall / 25.4), layout="constrained")
         return tuple(figure.subplots(1, columns, squeeze=False)[0])
 
 
@@ -136,14 +139,18 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def dress(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Spines, tick sizes and labels, also for axes made outside the house context."""
+    weight, size = style_in_use().weight, text_size()
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=SIZE, length=2.5, width=0.6, color=INK, labelcolor=INK)
+    for spine in ax.spines.values():
+        spine.set_linewidth(0.6 * weight)
+    ax.tick_params(labelsize=size, length=points(2.5), pad=points(3.5), width=0.6 * weight, color=INK, labelcolor=INK)
     for axis, label, along in zip((ax.xaxis, ax.yaxis), (xlabel, ylabel), room(ax), strict=True):
-        axis.set_label_text(wrap(label, 0.75 * along), fontsize=SIZE, color=INK)
+        axis.set_label_text(wrap(label, 0.75 * along), fontsize=size, color=INK)
 
 
 def give_height(ax: Axes, least: float = 36.0) -> None:
-    """A new figure grows where its labels and legend leave less than so many mm to the data."""
+    """A new figure grows where its labels and legend leave less than so many mm (with 8 pt text) to the data."""
+    least = points(least)
     figure: Any = ax.get_figure(root=True)
     figure.draw_without_rendering()
     across, tall = figure.get_size_inches()
@@ -154,64 +161,31 @@ def room(ax: Axes) -> tuple[float, float]:
     """Width and height in points of the place that the axes and their labels have in the figure."""
     box, dpi = ax.figure.bbox, ax.figure.dpi
     across, tall = float(box.width / dpi * 72), float(box.height / dpi * 72)
+    if ax.figure.get_suptitle():
+        tall -= LETTER * style_in_use().letter
     spec = ax.get_subplotspec()
     if spec is None or ax.get_figure(root=True).get_layout_engine() is None:  # type: ignore[union-attr]
         return float(ax.get_position().width) * across, float(ax.get_position().height) * tall
     grid = spec.get_gridspec()
-    return across * len(spec.colspan) / grid.ncols, tall * len(spec.rowspan) / grid.nrows
+    return across * _share(grid.get_width_ratios(), spec.colspan), tall * _share(grid.get_height_ratios(), spec.rowspan)
 
 
-@cache
-def text_width(text: str, size: float = SIZE) -> float:
-    """Width of one line in points, in the font of the figures."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(family="DejaVu Sans", size=size)
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
-
-
-def wrap(text: str, points: float, size: float = SIZE) -> str:
-    """Lines no wider than so many points, broken at blanks, then after ``_ : / -``, then anywhere.
-
-    >>> wrap("bond between patient and therapist", 80)
-    'bond between\\npatient and\\ntherapist'
-    """
-    return "\n".join(_wrapped(line, points, size) for line in text.split("\n"))
-
-
-def _wrapped(line: str, points: float, size: float) -> str:
-    done: list[str] = []
-    now = ""
-    for piece in _pieces(line, points, size):
-        if now and text_width((now + piece).rstrip(), size) > points:
-            done, now = [*done, now.rstrip()], ""
-        now += piece
-    return "\n".join([*done, now.rstrip()])
-
-
-def _pieces(line: str, points: float, size: float) -> Iterator[str]:
-    """Words with the blank after them; a word too wide for a line in parts, one too wide even so in slices."""
-    for word in re.findall(r"\S+(?: %)?\s*", line):
-        for part in [word] if text_width(word.rstrip(), size) <= points else re.split(r"(?<=[_:/-])(?=\S)", word):
-            rest = part
-            while len(rest.rstrip()) > 1 and text_width(rest.rstrip(), size) > points:
-                fits = max([k for k in range(1, len(rest)) if text_width(rest[:k], size) <= points], default=1)
-                yield rest[:fits]
-                rest = rest[fits:]
-            yield rest
+def _share(ratios: Any, taken: range) -> float:
+    """Part of the figure's width or height that rows or columns of a grid take."""
+    return float(sum(ratios[k] for k in taken) / sum(ratios))
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend over the axes, where no data are: side by side where it fits, else one entry a line."""
+    size = text_size()
     ticks = max((text_width(label.get_text()) for label in ax.get_yticklabels()), default=0.0)
-    across = max(room(ax)[0] - ticks - 1.4 * SIZE * (ax.get_ylabel().count("\n") + 1) - 2 * SIZE, 9 * SIZE)
-    texts = [wrap(label, across - 4.6 * SIZE) for label in labels]
-    side_by_side = sum(text_width(label) + 5 * SIZE for label in labels) < across
+    across = max(room(ax)[0] - ticks - 1.4 * size * (ax.get_ylabel().count("\n") + 1) - 2 * size, 9 * size)
+    texts = [wrap(label, across - 4.6 * size) for label in labels]
+    side_by_side = sum(text_width(label) + 5 * size for label in labels) < across
     # A leading underscore would hide the entry, so the texts are set after the legend is made.
     legend = ax.legend(
         handles, ["-"] * len(texts), ncols=len(texts) if side_by_side else 1, loc="lower left",
-        bbox_to_anchor=(0, 1), frameon=False, handlelength=2.4, columnspacing=1.2, borderaxespad=0.3, fontsize=SIZE,
+        bbox_to_anchor=(0, 1), frameon=False, handlelength=2.4, columnspacing=1.2, borderaxespad=0.3, fontsize=size,
     )  # fmt: skip
     for text, entry in zip(texts, legend.get_texts(), strict=True):
         entry.set_parse_math(False)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
+from alliance_stats.render.figure_style import points, text_size
 from alliance_stats.render.style import (
     GREY,
     INK,
-    SIZE,
     Look,
     canvas,
     checked,
@@ -31,7 +31,7 @@ from alliance_stats.render.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LINE = 1.35 * SIZE  # points from one line of the table to the next
+LINE = 1.35  # lines of text from one line of the table to the next
 BESIDE = 0.24  # share of the width that names of groups may take to the left of the axis
 
 
@@ -210,18 +210,19 @@ def _table(ax: Axes, curves: pd.DataFrame, groups: Sequence[Any]) -> None:
     names = ["At risk"] if len(groups) == 1 else [name_of(group) for group in groups]
     beside = max(map(text_width, names)) <= BESIDE * room(ax)[0]
     half = max(text_width(f"{n}") for n in found["n_risk"]) / 2
-    side, aside = ("right", -half - 6) if beside else ("left", -half)
-    down = 2.5 + 1.5 * SIZE + LINE * (ax.get_xlabel().count("\n") + 1) + 0.6 * SIZE
+    side, aside = ("right", -half - points(6)) if beside else ("left", -half)
+    line = LINE * text_size()
+    down = points(2.5) + 2.1 * text_size() + line * (ax.get_xlabel().count("\n") + 1)
     if len(groups) > 1:
         _write(ax, "At risk", (0, 0), (aside, -down), side)
-        down += LINE
+        down += line
     for group, name in zip(groups, names, strict=True):
         text = name if beside else wrap(name, 0.8 * room(ax)[0])
         _write(ax, text, (0, 0), (aside, -down), side, GREY)
-        down += 0.0 if beside else LINE * (text.count("\n") + 1)
+        down += 0.0 if beside else line * (text.count("\n") + 1)
         for row in found[found["group"] == group].itertuples():
             _write(ax, f"{row.n_risk}", (float(row.time), 0), (0, -down), "center", data=True)
-        down += LINE
+        down += line
 
 
 def _write(
@@ -230,6 +231,6 @@ def _write(
 ) -> None:  # fmt: skip
     transform = ax.get_xaxis_transform() if data else ax.transAxes
     ax.annotate(
-        text, where, xycoords=transform, xytext=offset, textcoords="offset points", ha=side, va="top", fontsize=SIZE,
+        text, where, xycoords=transform, xytext=offset, textcoords="offset points", ha=side, va="top", fontsize=text_size(),
         color=colour, annotation_clip=False,
     )  # fmt: skip

@@ -68,7 +68,8 @@ GROUPS = (
         "adherence",
         "Shares, counts and ratings: functions of their models",
         "Effects in the outcome's own unit, and whether the distribution fits.",
-        ("average_marginal_effects", "average_outcomes", "dispersion_check", "zero_check", "category_probabilities",
+        ("average_marginal_effects", "average_outcomes", "outcome_curve", "effect_curve", "group_outcomes", "calibration",
+         "rootogram", "dispersion_check", "zero_check", "category_probabilities",
          "proportional_odds", "group_effects"),
     ),
     Group(
@@ -98,8 +99,8 @@ GROUPS = (
         "output",
         "Tables, sentences and saved figures",
         "What goes into a paper. The drawings themselves are on the page [Figures](figures).",
-        ("rounded", "table", "baseline_table", "correlation_table", "comparison_table", "replication_table", "Table", "save_table",
-         "write_document", "ForMaketables", "save_figure", "figure_style",
+        ("rounded", "table", "baseline_table", "correlation_table", "comparison_table", "replication_table", "Table",
+         "save_table", "write_document", "ForMaketables", "save_figure", "figure_style", "FigureStyle",
          "panels", "alt_text", "figure_data", "checklist", "methods_text"),
     ),
     Group(

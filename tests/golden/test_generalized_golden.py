@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from golden.pinned import assert_close, data, difference, pinned
 
-from alliance_stats import Result
+from alliance_stats import Result, random_effects
 from alliance_stats.models.generalized import GeneralizedMixedModel
-from alliance_stats.models.generalized_modes import conditional_modes
 
 # glmer's mode is found to tolPwrss = 1e-13 and its optimum by a search without derivatives, glmmTMB's with analytic
 # gradients. In brackets the largest difference found.
@@ -88,9 +87,9 @@ def test_random_part(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GLMER)
-def test_conditional_modes(name: str) -> None:
+def test_random_effects(name: str) -> None:
     """Modes, and (canonical links, where curvature and weight are one) their deviations, of each factor's first effect."""
-    rows = conditional_modes(refitted("glmer", name))
+    rows = random_effects(refitted("glmer", name))
     for group, pins in GLMER[name]["modes"].items():
         mine = rows[(rows["group"] == group) & (rows["term"] == rows["term"].iloc[0])]
         expected = np.array(list(pins.values())) if isinstance(pins, dict) else np.array(pins)

@@ -87,6 +87,20 @@ def test_why_names_what_was_counted() -> None:
     assert f"{zeros} zeros and {ones} ones" in table["why"].iloc[0]
 
 
+def test_ones_alone_are_not_told_as_zeros() -> None:
+    frame = trial().assign(share=lambda d: d["share"].mask(d["id"] <= 3, 1.0))
+    table = adherence(frame, outcome="share")
+    assert isinstance(table, pd.DataFrame)
+    assert table["model"].iloc[0] == "one-inflated beta"
+    assert (
+        table["why"].iloc[0]
+        == "3 ones have chances of their own, as where never missing is another thing than coming often"
+    )
+    zero = adherence(frame.assign(share=frame["share"].where(frame["id"] > 3, [0.0] + [0.5] * 359)), outcome="share")
+    assert isinstance(zero, pd.DataFrame)
+    assert zero["why"].iloc[0].startswith("1 zero has a chance of its own, as where not coming at all")
+
+
 def test_few_clusters_get_the_corrected_covariance() -> None:
     few = adherence(trial(), outcome="share", cluster="therapist")
     many = adherence(trial(), outcome="share", cluster="id")
@@ -120,6 +134,14 @@ def test_missing_values_do_not_hide_the_support() -> None:
         ),
         ("completed", lambda d: d["share"], {"assigned": "assigned"}, "in 360 rows fractions; give sessions completed"),
         ("completed", lambda d: -1, {"assigned": "assigned"}, "values below 0"),
+        (
+            "completed",
+            lambda d: 0,
+            {"assigned": "assigned"},
+            "'completed' is 0 in all 360 rows; there is nothing to explain",
+        ),
+        ("completed", lambda d: d["assigned"], {"assigned": "assigned"}, "is all of those assigned in all 360 rows"),
+        ("share", lambda d: 0.0, {}, "is 0 in all 360 rows"),
         ("assigned", lambda d: 0, {"assigned": "assigned"}, "values below 1; leave out rows"),
         ("assigned", lambda d: 16.5, {"assigned": "assigned"}, "'assigned' has in 360 rows fractions"),
         ("assigned", lambda d: "ten", {"assigned": "assigned"}, "numbers are needed"),

@@ -201,3 +201,14 @@ def test_terms_that_the_data_cannot_tell_apart() -> None:
     fit = GeneralizedMixedModel("exercises ~ x + twice + (1 | patient)", "poisson").fit(rows)
     with pytest.raises(AllianceError, match="cannot tell apart"):
         average_marginal_effects(fit, "x")
+
+
+@pytest.mark.parametrize("place", [0.1, 44.1, 1e3 / 3])
+def test_the_derivative_at_a_value_of_the_predictor_itself(place: float) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"x": rng.normal(44, 6, 97)})
+    frame["y"] = frame["x"] ** 2 / 50 + rng.normal(size=97)
+    fit = LinearModel("y ~ x + I(x**2)").fit(frame)
+    slope, bend = fit.tidy()["estimate"].iloc[1:]
+    (row,) = average_marginal_effects(fit, "x", at={"x": place}).itertuples()
+    assert row.estimate == pytest.approx(slope + 2 * bend * place, rel=1e-6)  # rounding of two predictions 1e-5 SD apart

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from golden.pinned import data
 
-from alliance_stats import AllianceError, ConvergenceError, DataError, FormulaError, Result, predict
+from alliance_stats import AllianceError, ConvergenceError, DataError, FormulaError, Result, predict, random_effects
 from alliance_stats.models.generalized import GeneralizedMixedModel
-from alliance_stats.models.generalized_modes import conditional_modes
 from alliance_stats.models.generalized_predict import averaged
 
 COMPLETED = "completed | trials(assigned) ~ alliance + arm + severity + (1 | therapist)"
@@ -193,7 +192,7 @@ def test_therapists_with_one_patient_or_one_outcome_are_fine(trial: pd.DataFrame
     )
     fit = GeneralizedMixedModel("y ~ x + (1 | therapist)").fit(rows)
     assert fit.glance()["converged"].iloc[0]
-    assert np.isfinite(conditional_modes(fit)["estimate"]).all()
+    assert np.isfinite(random_effects(fit)["estimate"]).all()
 
 
 def test_patients_who_never_change_make_the_variance_infinite() -> None:
@@ -359,8 +358,8 @@ def test_simulated_outcomes_have_the_fitted_means(family: str, trial: pd.DataFra
     assert total.var() > 1.2 * alone.mean() / len(alone)
 
 
-def test_conditional_modes(binomial: Result) -> None:
-    rows = conditional_modes(binomial)
+def test_random_effects(binomial: Result) -> None:
+    rows = random_effects(binomial)
     assert len(rows) == 24
     assert (rows["component"] == "random").all()
     assert ((rows["conf_low"] < rows["estimate"]) & (rows["estimate"] < rows["conf_high"])).all()
@@ -389,3 +388,15 @@ def test_shares_of_variance_of_counts(sessions: pd.DataFrame) -> None:
     assert fit.glance()["icc"].iloc[0] == pytest.approx(random / (random + own))
     shares = data("glmm_adherence")
     assert "icc" not in GeneralizedMixedModel("share ~ arm + (1 | therapist)", "beta").fit(shares).glance()
+
+
+def test_few_therapists_are_said_where_they_alone_differ(trial: pd.DataFrame) -> None:
+    few = trial[trial["therapist"].isin(trial["therapist"].unique()[:12])]
+    codes = few["therapist"].astype("category").cat.codes
+    told = "'school' differs between the 12 groups of 'therapist' only"
+    fit = GeneralizedMixedModel("completed | trials(assigned) ~ alliance + school + (1 | therapist)").fit(
+        few.assign(school=codes % 2)
+    )
+    assert sum(told in note for note in fit.notes) == 1
+    within = GeneralizedMixedModel("completed | trials(assigned) ~ alliance + (1 | therapist)").fit(few)
+    assert not any("groups of" in note and "only" in note for note in within.notes)

@@ -76,7 +76,7 @@ def test_johnson_neyman_with_two_given_regions_and_a_rug(curve):
     assert len(ax.patches) == 2
     assert ax.lines[-1].get_xdata().tolist() == [2, 3.5, 6.5, 7]
     text = ax.get_legend().get_texts()[1].get_text().replace("\n", " ")
-    assert text == "interval excludes 0: 2.00 to 3.00 (10 % of 4) and 6.00 to 7.00 (25 % of 4)"
+    assert text == "interval excludes 0: 2.00 to 3.00 (10 % of 4 values) and 6.00 to 7.00 (25 % of 4 values)"
     assert_readable(ax)
 
 

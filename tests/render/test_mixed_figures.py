@@ -23,7 +23,7 @@ from alliance_stats.inference.displays import (
     within_between,
 )
 from alliance_stats.render import figures
-from alliance_stats.render.caterpillar import interval_name
+from alliance_stats.render.caterpillar_rows import interval_name
 
 RANDOM = "(1 + week | patient) + (1 + alliance_within | therapist)"
 TEXT = "pain ~ alliance_within + alliance_between + week * arm + "

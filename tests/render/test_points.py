@@ -34,7 +34,7 @@ def test_residuals_draw_the_points_the_median_and_what_is_missing():
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), median[["fitted", "median"]])
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["residual (n = 3)", "running median", "1 of 4 rows incomplete, not drawn"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("fitted", "residual")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("fitted value", "residual")
 
 
 # group means
