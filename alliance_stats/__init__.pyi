@@ -134,6 +134,7 @@ from alliance_stats.render.figure_style import figure_style as figure_style
 from alliance_stats.render.panels import panels as panels
 from alliance_stats.render.save import save_figure as save_figure
 from alliance_stats.render.table import rounded as rounded
+from alliance_stats.report.checklists import checklist as checklist
 from alliance_stats.report.claims import report_claims as report_claims
 from alliance_stats.result import Result as Result
 from alliance_stats.studies import REGISTRY
@@ -144,6 +145,7 @@ from alliance_stats.study.declare import Option as Option
 from alliance_stats.study.declare import Study as Study
 from alliance_stats.study.declare import Target as Target
 from alliance_stats.study.file import read_study as read_study
+from alliance_stats.study.methods import methods_text as methods_text
 from alliance_stats.study.registration import declaration as declaration
 from alliance_stats.study.registration import deviations as deviations
 from alliance_stats.study.registration import register as register

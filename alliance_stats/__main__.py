@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,10 +71,10 @@ def run(
     from alliance_stats.render.table import as_text
     from alliance_stats.report.sections import published_beside_rerun
 
+    options: dict[str, Any] = dict(_pairs(option, "option"))
     done = _study(key).run(
-        data, rename=_pairs(rename, "rename"), ranges=_ranges(scale), decimal=decimal, encoding=encoding,
-        **_pairs(option, "option"),
-    )  # fmt: skip
+        data, rename=_pairs(rename, "rename"), ranges=_ranges(scale), decimal=decimal, encoding=encoding, **options
+    )
     typer.echo(f"{done!r}\n")
     typer.echo(as_text(published_beside_rerun(done.comparison(), done.label).drop(columns=["source", "note"])))
     if out is not None:
@@ -87,14 +87,13 @@ def report(
     out: Folder = Path("reports"),
 ) -> None:
     """Rerun studies on their stand-ins; write reports, figures (svg and pdf), the index and, with all studies, the claims."""
-    from tqdm.auto import tqdm
-
+    from alliance_stats.progress import bar
     from alliance_stats.report import write_figures, write_index, write_report
     from alliance_stats.report.claims import report_claims
 
     out.mkdir(parents=True, exist_ok=True)
     chosen: Sequence[Study] = [REGISTRY[key] for key in (keys or REGISTRY)]
-    runs = [study.run() for study in tqdm(chosen, desc="studies", unit="study")]
+    runs = [study.run(progress=False) for study in bar(chosen, "studies", "study", shown=True)]
     for done in runs:
         write_report(done, out / f"{done.study.key}.html")
         write_figures(done, out / "figures")

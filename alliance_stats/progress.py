@@ -9,11 +9,13 @@ DELAY = 2.0  # seconds before a bar appears: what ends earlier shows none
 
 
 def bar(steps: Iterable[Any] | None, what: str, unit: str, *, shown: bool, total: int | None = None) -> Any:
-    """The steps, with a bar that names what is done; without steps, a bar to ``update`` in a ``with`` statement.
+    """The steps, with a bar that names what is done and goes away at the end.
+
+    Without steps it is a bar to ``update`` in a ``with`` statement.
 
     >>> sum(bar([1, 2, 3], "example", "step", shown=True))
     6
     """
     from tqdm.auto import tqdm
 
-    return tqdm(steps, total=total, desc=what, unit=unit, disable=not shown, delay=DELAY)
+    return tqdm(steps, total=total, desc=what, unit=unit, disable=not shown, delay=DELAY, leave=False)

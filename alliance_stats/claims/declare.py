@@ -64,7 +64,7 @@ class Pointer:
 class Check:
     """A row of a study's run that speaks of the claim: on simulated data it checks the code, on original data it is evidence.
 
-    ``counts=False`` marks a row that checks code alone.
+    ``counts=False`` marks a row that checks code alone; ``note`` is said of the row where original data make it evidence.
     """
 
     study: str
@@ -74,6 +74,7 @@ class Check:
     design: Design
     favours: Favours = "+"
     counts: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)

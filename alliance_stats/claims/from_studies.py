@@ -15,6 +15,7 @@ from alliance_stats.claims.recompute import Recomputed
 from alliance_stats.data.rounding import decimals_of
 from alliance_stats.errors import TargetError
 from alliance_stats.models.summary import SummaryStatistics
+from alliance_stats.progress import bar
 from alliance_stats.render.numbers import fixed
 from alliance_stats.study.compare import CHECK_LIMIT
 from alliance_stats.study.declare import Analysis, Study
@@ -99,7 +100,8 @@ def from_original_data(claim: Claim, runs: Iterable[Run]) -> list[tuple[Evidence
             if frame is not None:
                 evidence = Evidence(
                     f"{run.study.key}-{check.analysis}", f"{run.study.key}, original data", f"{check.analysis}: {check.term}",
-                    (check.part,), check.design, "run", run.source, favours=check.favours, note="analysed by the study's run",
+                    (check.part,), check.design, "run", run.source, favours=check.favours,
+                    note="; ".join(filter(None, ("analysed by the study's run", check.note))),
                 )  # fmt: skip
                 row = _row(frame, check.term, f"{run.study.key}: {check.analysis}")
                 found.append((evidence, _recomputed(row, "run of the study on original data")))
@@ -125,7 +127,7 @@ def code_check(claim: Claim, runs: Iterable[Run]) -> str:
 def stand_ins() -> tuple[Run, ...]:
     """Runs of the studies that the claims name, on their synthetic stand-ins; made once."""
     keys = dict.fromkeys(check.study for claim in load_claims() for check in claim.checks)
-    return tuple(study_of(key).run() for key in keys)
+    return tuple(study_of(key).run(progress=False) for key in bar(keys, "claims", "study", shown=True))
 
 
 def _off(check: Check, run: Run) -> float:

@@ -82,7 +82,7 @@ def recomputed_words(evidence: Evidence, found: Recomputed) -> str:
 def _test(evidence: Evidence, found: Recomputed) -> str:
     if "p" not in found.more:
         return ""
-    if "statistic" not in found.more:
+    if not isfinite(found.more.get("statistic", float("nan"))):
         return f", p {_p(found.more['p'])}"
     with_df = "df" in found.more and isfinite(found.more["df"])
     statistic = f"t({whole(found.more['df'])})" if with_df else "z"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.models.mediation import Mediation, MediationState
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.render.forest import forest_rows
 from alliance_stats.render.numbers import fixed
 from alliance_stats.result import Result
@@ -56,7 +57,7 @@ ITEMS: Sequence[tuple[str, int, str]] = (
 
 
 def agrema(result: Result) -> pd.DataFrame:
-    """The reporting items for mediation analyses, with what a fitted Mediation knows of each.
+    """The reporting items for mediation analyses, with what a fitted Mediation or MultilevelMediation knows of each.
 
     Columns ``section item asks known source``: ``asks`` is a paraphrase; ``known`` what the result can say, or
     ``"for the authors"``; ``source`` is ``"result"``, ``"in part"`` (the authors must add to it) or ``"authors"``.
@@ -72,11 +73,14 @@ def agrema(result: Result) -> pd.DataFrame:
     >>> len(table), table["source"].value_counts().sort_index().to_dict()
     (25, {'authors': 14, 'in part': 8, 'result': 3})
     """
-    if not isinstance(result.model, Mediation):
-        raise AllianceError(f"agrema needs a fitted Mediation, not {type(result.model).__name__}")
+    if not isinstance(result.model, Mediation | MultilevelMediation):
+        raise AllianceError(
+            f"agrema needs a fitted Mediation or MultilevelMediation, not {type(result.model).__name__}"
+        )
+    filled = FILLED if isinstance(result.model, Mediation) else FILLED | MULTILEVEL
     rows = []
     for section, item, asks in ITEMS:
-        source, fill = FILLED.get(item, ("authors", lambda _: AUTHORS))
+        source, fill = filled.get(item, ("authors", lambda _: AUTHORS))
         rows.append((section, item, asks, fill(result), source))
     return pd.DataFrame(rows, columns=["section", "item", "asks", "known", "source"])
 
@@ -142,27 +146,38 @@ def _estimates(result: Result) -> str:
         (rows["component"] == "path")
         | ((rows["component"] == "effect") & rows["term"].isin(["indirect", "direct", "total"]))
     ]
-    shown = shown[~shown["at"].str.contains(") - (", regex=False)]
+    return _numbers(shown[~shown["at"].str.contains(") - (", regex=False)])
+
+
+def _numbers(shown: pd.DataFrame) -> str:
+    """Terms with their estimates and intervals."""
     numbers = forest_rows(shown.assign(component="effect"), exclude=())["numbers"]
     names = [f"{term} ({at})" if at else term for term, at in zip(shown["term"], shown["at"], strict=True)]
     return "; ".join(f"{name} {number}" for name, number in zip(names, numbers, strict=True))
 
 
 def _sensitivity_results(result: Result) -> str:
+    state: MediationState = result.state
+    names = [equation.response for equation in state.equations[:-1]]
+    return "; ".join(_sensitivity_of(result, name, several=len(names) > 1) for name in names)
+
+
+def _sensitivity_of(result: Result, mediator: str, *, several: bool) -> str:
+    """The measures of the indirect effect, or why there are none, for the error of one mediator."""
     from alliance_stats.inference.mediation_sensitivity import mediation_sensitivity
 
+    told = f" (error of {mediator})" if several else ""
     try:
-        rows = mediation_sensitivity(result, "indirect")
+        rows = mediation_sensitivity(result, "indirect", mediator)
     except AllianceError as error:
-        return f"none from the result: {error}"
+        return f"none from the result{told}: {error}"
     shown = rows[rows["value"].notna() & (rows["at"] == "")]
-    return "indirect effect: " + ", ".join(
-        f"{m} {fixed(v)}" for m, v in zip(shown["measure"], shown["value"], strict=True)
-    )
+    measures = ", ".join(f"{m} {fixed(v)}" for m, v in zip(shown["measure"], shown["value"], strict=True))
+    return f"indirect effect{told}: {measures}"
 
 
 def _limits(result: Result) -> str:
-    about = ("contains zero", "few", "outside the data", "occurs in", "gave no estimate")
+    about = ("contains zero", "few", "outside the data", "occurs in", "gave no estimate", "boundary")
     found = [note for note in result.notes if any(text in note for text in about)]
     return (
         "; ".join(found) + "; " if found else ""
@@ -177,4 +192,63 @@ FILLED: dict[int, tuple[str, Callable[[Result], str]]] = {
     9: ("result", _effects), 10: ("in part", _diagram), 11: ("in part", _assumptions), 12: ("in part", _measurement),
     13: ("in part", _levels), 14: ("in part", _methods), 15: ("in part", _sensitivity_done), 17: ("in part", _participants),
     18: ("result", _estimates), 19: ("result", _sensitivity_results), 20: ("in part", _limits),
+}  # fmt: skip
+
+
+def _diagram_levels(result: Result) -> str:
+    model = result.model
+    return (
+        f"{model.exposure} → {model.mediator}; {model.exposure}, {model.mediator} → {model.outcome}"
+        + (f"; {', '.join(model.covariates)} → both" if model.covariates else "")
+        + f"; random intercepts of {model.group}; unmeasured causes are for the authors to draw"
+    )
+
+
+def _measurement_levels(result: Result) -> str:
+    model = result.model
+    binary = dict(model.family)
+    families = ", ".join(f"{name} {binary.get(name, 'gaussian')}" for name in (model.mediator, model.outcome))
+    return f"modelled as: {families}; instruments, times and blinding are for the authors"
+
+
+def _levels_of(result: Result) -> str:
+    model = result.model
+    levels = zip(
+        ("exposure", "mediator", "outcome"),
+        (model.exposure, model.mediator, model.outcome),
+        model.design.split("-"),
+        strict=True,
+    )
+    each = ", ".join(f"{role} {name} on level {level}" for role, name, level in levels)
+    groups = [name for name in (model.group, model.above) if name]
+    sizes = " in ".join(f"{result.frame[name].nunique()} groups of {name}" for name in groups)
+    means = f"; levels of {model.group} as {model.means} means" if model.design == "2-1-1" else ""
+    return (
+        f"{each} (2 is {model.group}); {len(result.frame)} rows in {sizes}{means}; why these levels is for the authors"
+    )
+
+
+def _methods_levels(result: Result) -> str:
+    model = result.model
+    drawn = f" of {model.draws} draws" if model.interval in ("monte-carlo", "bootstrap") else ""
+    moderated = f"; moderated by {model.moderator}" if model.moderator else ""
+    return (
+        f"{model.formula}; {'REML' if model.reml else 'ML'}{moderated}; {100 * model.level:g} % {model.interval} "
+        f"intervals{drawn}; complete rows; alliance_stats; why these covariates is for the authors"
+    )
+
+
+def _no_sensitivity(result: Result) -> str:
+    return "none by the package for multilevel mediation; for the authors"
+
+
+def _estimates_levels(result: Result) -> str:
+    rows = result.tidy()
+    return _numbers(rows[rows["component"].isin(["path", "effect"]) & rows["conf_low"].notna()])
+
+
+MULTILEVEL: dict[int, tuple[str, Callable[[Result], str]]] = {
+    10: ("in part", _diagram_levels), 12: ("in part", _measurement_levels), 13: ("in part", _levels_of),
+    14: ("in part", _methods_levels), 15: ("authors", _no_sensitivity), 18: ("result", _estimates_levels),
+    19: ("authors", _no_sensitivity),
 }  # fmt: skip

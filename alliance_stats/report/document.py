@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from alliance_stats.render.table import right_aligned, rounded
-from alliance_stats.report.sections import Block, Section
+from alliance_stats.report.blocks import Block, Section
 
 Node = dict[str, Any]
 API = [1, 23, 1]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -14,9 +13,14 @@ import pandas as pd
 from alliance_stats.render.labels import readable
 from alliance_stats.render.numbers import fixed, number, p_value, percent
 from alliance_stats.render.save import as_svg
+from alliance_stats.report.blocks import Block, Section
 from alliance_stats.report.figures import drawn
+from alliance_stats.report.mediation_tables import is_mediation, mediation_blocks, term_name
+from alliance_stats.report.reporting import checklist_blocks, methods_blocks
 from alliance_stats.result import Result
-from alliance_stats.study.declare import Analysis, Estimand, Evidence, Figure, Role
+from alliance_stats.study.declare import Analysis, Estimand, Evidence, Role
+from alliance_stats.study.printed_numbers import PrintedNumbers
+from alliance_stats.study.registration import declaration_hash, deviations
 from alliance_stats.study.run import Run
 
 ABREAST = 3  # estimands in one table
@@ -29,36 +33,13 @@ LEVELS: dict[Evidence, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Block:
-    """A paragraph, a table of text cells, or a figure (declared, and drawn as svg); tables and figures have a caption."""
-
-    text: str = ""
-    table: pd.DataFrame | None = None
-    svg: str = ""
-    caption: str = ""
-    figure: Figure | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-    @property
-    def anchor(self) -> str:
-        """The heading as an id."""
-        return "".join(c if c.isalnum() else "-" for c in self.title.lower())
-
-
 def sections(run: Run, *, patients: bool = False) -> list[Section]:
     """All sections of a report; those without content are left out. ``patients``: show single patients as points."""
     found = [
         Section("Question", (Block(run.study.question), Block(run.study.design))),
         Section("What this rests on", tuple(_evidence(run))),
-        Section("Published beside rerun", tuple(_comparison(run))),
+        Section("Registration", tuple(_registration(run))),
+        Section(f"{_compared(run)} beside rerun", tuple(_comparison(run))),
         Section("Figures", tuple(_figures(run, patients))),
         Section("Side by side", tuple(_side_by_side(run))),
         Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
@@ -66,8 +47,10 @@ def sections(run: Run, *, patients: bool = False) -> list[Section]:
         Section("Participants", tuple(_participants(run))),
         Section("Primary results", tuple(_results(run, "primary"))),
         Section("Secondary results", tuple(_results(run, "secondary"))),
+        Section("Statistical methods", tuple(methods_blocks(run))),
+        Section("Checklist", tuple(checklist_blocks(run))),
         Section("Audit of the printed numbers", tuple(_audits(run))),
-        Section("How this was made", (Block(table=_provenance(run)),)),
+        Section("How this was made", (Block(table=_provenance(run), caption="Data, software and options"),)),
     ]
     return [section for section in found if section.blocks]
 
@@ -75,11 +58,24 @@ def sections(run: Run, *, patients: bool = False) -> list[Section]:
 def _evidence(run: Run) -> Iterator[Block]:
     used = {run.evidence_of(a): None for a in run.study.analyses if a.name in run.results}
     rows = [{"level of evidence": level, "meaning": LEVELS[level], "analyses": _names(run, level)} for level in used]
-    yield Block(table=pd.DataFrame(rows))
+    yield Block(table=pd.DataFrame(rows), caption="What the numbers of each analysis rest on")
     for option in run.study.options:
         yield Block(
             f"{option.name.capitalize()}: {run.options[option.name]}. {option.choices[run.options[option.name]]}"
         )
+
+
+def _registration(run: Run) -> Iterator[Block]:
+    """What was declared before the data came, and every difference from it; nothing where there is no registration."""
+    if run.study.registration is None:
+        return
+    changed = deviations(run.study)
+    hashed = declaration_hash(run.study.registration)
+    differ = "1 entry differs" if len(changed) == 1 else f"{len(changed)} entries differ"
+    said = f"{differ} from it" if len(changed) else "The study is analysed as it was registered"
+    yield Block(f"The study was declared beforehand; SHA-256 of that declaration: {hashed}. {said}.")
+    if len(changed):
+        yield Block(table=changed, caption="Deviations from the registration")
 
 
 def _names(run: Run, level: Evidence) -> str:
@@ -94,7 +90,10 @@ def _estimands(run: Run) -> Iterator[Block]:
     columns = [(run.label(name), _attributes(estimand)) for name, estimand in run.study.estimands.items()]
     for first in range(0, len(columns), ABREAST):
         frame = pd.DataFrame(dict(columns[first : first + ABREAST]))
-        yield Block(table=frame.rename_axis("").reset_index())
+        yield Block(
+            table=frame.rename_axis("attribute").reset_index(),
+            caption="What is estimated, in the attributes of ICH E9(R1)",
+        )
 
 
 def _attributes(estimand: Estimand) -> dict[str, str]:
@@ -138,7 +137,10 @@ def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
     result = run.results[analysis.name]
     formula = getattr(result.model, "formula", "printed means")
     title = f"{run.label(analysis.name)} ({run.evidence_of(analysis)}): {formula}; {_size(result)}"
-    yield Block(table=_tidy(result.estimates), caption=title)
+    if is_mediation(result):
+        yield from mediation_blocks(result, title)
+    else:
+        yield Block(table=_tidy(result.estimates), caption=title)
     for name, frame in run.frames_of(analysis).items():
         if name != analysis.name:
             yield Block(table=_tidy(frame), caption=_title(run, name))
@@ -147,7 +149,9 @@ def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
 
 
 def _size(result: Result) -> str:
-    """``n = 117``, and for a mixed model the numbers of groups: ``n = 234; patient: 117``."""
+    """``n = 117``, for a mixed model the numbers of groups too: ``n = 234; patient: 117``; of a table of numbers, how many."""
+    if isinstance(result.model, PrintedNumbers) and result.model.size is len:
+        return f"from {len(result.frame)} printed numbers"
     counts = {str(name): float(n) for name, n in result.statistics.iloc[0].items() if str(name).startswith("n_")}
     groups = [f"{name[2:]}: {n:.0f}" for name, n in counts.items() if name != "n_obs"]
     return "; ".join([f"n = {counts['n_obs']:.0f}", *groups])
@@ -182,15 +186,35 @@ def _comparison(run: Run) -> Iterator[Block]:
         return
     counts = frame["verdict"].value_counts()
     yield Block("; ".join(f"{verdict}: {n}" for verdict, n in counts.items()) + ".")
-    yield Block(table=published_beside_rerun(frame, run.label))
+    yield Block(
+        table=published_beside_rerun(frame, run.label, _terms(run, frame)),
+        caption=f"{_compared(run)} beside rerun, number by number",
+    )
 
 
-def published_beside_rerun(frame: pd.DataFrame, label: Callable[[str], str] = readable) -> pd.DataFrame:
-    """The comparison for people: printed value with interval, rerun, verdict, source."""
+def _compared(run: Run) -> str:
+    """What reruns are compared with: printed numbers, or the truth of a design that no paper has."""
+    return "Published" if any(target.kind != "truth" for target in run.study.targets) else "Truth"
+
+
+def _terms(run: Run, frame: pd.DataFrame) -> list[str]:
+    """Terms in words; those of a mediation as its tables name them."""
+    return [
+        term_name(term, run.results[name])
+        if name in run.results and is_mediation(run.results[name])
+        else readable(term)
+        for name, term in zip(frame["analysis"], frame["term"], strict=True)
+    ]
+
+
+def published_beside_rerun(
+    frame: pd.DataFrame, label: Callable[[str], str] = readable, terms: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The comparison for people: printed value with interval, rerun, verdict, source; ``terms`` in words where given."""
     return pd.DataFrame(
         {
             "analysis": ["participants" if n == "data" else label(n.split("/")[0]) for n in frame["analysis"]],
-            "term": [readable(term) for term in frame["term"]],
+            "term": [readable(term) for term in frame["term"]] if terms is None else list(terms),
             "printed": [_printed(row) for row in frame.itertuples()],
             "rerun": [_rerun(row) for row in frame.itertuples()],
             "truth": [_counted(row, row.truth) for row in frame.itertuples()],
@@ -207,6 +231,8 @@ def _printed(row: object) -> str:
     decimals = int(getattr(row, "decimals", 0))
     if kind in ("significant", "not significant"):
         return str(kind)
+    if kind == "truth":
+        return "not printed"
     if kind == "not recoverable" and pd.isna(value):
         return "not public"
     if kind == "direction":
@@ -235,7 +261,7 @@ def _audits(run: Run) -> Iterator[Block]:
         shown = checks[checks["verdict"] != "consistent"]
         yield Block(f"{title}: {len(checks)} checks ({summary}).")
         if len(shown):
-            yield Block(table=shown)
+            yield Block(table=shown, caption=f"{title}: checks that are not passed, or that cannot decide")
 
 
 def _provenance(run: Run) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from alliance_stats.errors import AllianceError
 from alliance_stats.study.declare import Study
 
 KEYS = (
-    "chen2019", "critschristoph2011", "ferreira2013", "fuentes2014", "huppert2014", "kaptchuk2008", "keller2010",
-    "lonsdale2017", "sharf2010",
+    "biomarker_mediation", "chen2019", "critschristoph2011", "ferreira2013", "fuentes2014", "huppert2014", "kaptchuk2008",
+    "keller2010", "lonsdale2017", "sharf2010",
 )  # fmt: skip
 
 

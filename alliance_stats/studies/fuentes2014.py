@@ -228,6 +228,7 @@ STUDY = Study(
     "and does sham treatment with an enhanced alliance do as well as active treatment with a limited one?",
     design="Randomised 2 × 2 experiment, one session: current (active or sham) × interaction (enhanced or limited); 117 "
     "patients. Groups: AL active limited, SL sham limited, AE active enhanced, SE sham enhanced",
+    guideline="consort",
     variables=VARIABLES,
     prepare=(
         Change("pain_before", baseline="pain_after", name="pain_reduction"),

@@ -157,6 +157,7 @@ STUDY = Study(
     design="Randomised, three arms, 262 patients: waiting list; sham acupuncture with a limited relationship; sham acupuncture "
     "with an augmented relationship. Outcomes at three weeks. Only means, SDs and percentages are public here; the "
     "sizes of the arms are not printed, and 88, 87 and 87 are assumed",
+    guideline="consort",
     variables=VARIABLES,
     analyses=(*(_printed(name) for name in OUTCOMES), *(_on_data(name) for name in OUTCOMES)),
     estimands=ESTIMANDS,

@@ -202,7 +202,7 @@ def _audit() -> pd.DataFrame:
 
 def _printed() -> Analysis:
     model = PrintedNumbers(
-        "smallest number of patients at which a printed correlation has p < .05 (n counts the correlations)", _needed, len,
+        "smallest number of patients at which a printed correlation has p < .05", _needed, len,
         ("the number of patients is not in the abstract, so that no interval of either correlation can be recovered",),
     )  # fmt: skip
     return Analysis(

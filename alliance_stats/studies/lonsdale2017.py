@@ -1,4 +1,4 @@
-"""Lonsdale et al. 2017 (CONNECT): centres were randomised; what do twelve centres say of the effect on adherence?"""
+"""Lonsdale et al. 2017 (CONNECT): centres were randomised; what do twelve say of the effect on adherence, and through what?"""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from alliance_stats.errors import DataError, require_columns
 from alliance_stats.inference.groups import caseload, icc
 from alliance_stats.models.linear import LinearModel
 from alliance_stats.models.mixed import MixedModel
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
+from alliance_stats.models.multilevel_options import Means
 from alliance_stats.numerics.distributions import t_p_value, t_quantile
 from alliance_stats.render import figures
 from alliance_stats.render.numbers import fixed, p_value
@@ -42,6 +44,12 @@ VARIABLES = (
     Variable(
         "arm", "Whether the physiotherapists of the centre had the communication training", levels=ARMS, missing=False
     ),
+    Variable(
+        "autonomy_support",
+        "How far the physiotherapist supports autonomy, rated once by the patient; higher is more",
+        unit="points",
+        optional=True,
+    ),
     Variable("week", "Weeks after the first treatment", key=True, range=(0, 200), unit="weeks"),
     Variable("adherence", "Patient's rating of adherence to home exercise; higher is more", unit="points"),
 )
@@ -56,7 +64,18 @@ ESTIMANDS = {
         summary="Difference in means",
         causal="Centres were randomised, so that the training has the effect, on average over 12 centres. What was changed is "
         "communication; whether it worked through the alliance is another question",
-    )
+    ),
+    "support": Estimand(
+        population="Adults with chronic low back pain in publicly funded physiotherapy, and their physiotherapists",
+        contrast="Centres whose physiotherapists had the training against the others: through the level of autonomy support "
+        "that a physiotherapist gives, and not through it",
+        outcome="Mean of a patient's ratings of adherence to home exercise",
+        time="Autonomy support rated once, early; adherence over 24 weeks",
+        intercurrent="Ending treatment is ignored; a patient's mean is that of the ratings given",
+        summary="Difference in means, between physiotherapists",
+        causal="The training is randomised, autonomy support is not: the effect through it is causal only if nothing "
+        "unmeasured, on the level of physiotherapists or centres, moves both it and adherence",
+    ),
 }
 
 
@@ -80,6 +99,31 @@ class CentreMeans:
         each = rated.groupby(["centre", "arm", "patient"], observed=True)["adherence"].mean().reset_index()
         by = each.groupby(["centre", "arm"], observed=True)["adherence"]
         return by.agg(adherence="mean", patients="size").reset_index()
+
+
+@dataclass(frozen=True)
+class PatientMeans:
+    """One row a patient: the rating of the physiotherapist, and the mean of the ratings of adherence."""
+
+    def learn(self, frame: pd.DataFrame) -> Self:
+        """The step itself: it has no constants."""
+        return self
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Columns patient, therapist, centre, arm, autonomy_support, adherence.
+
+        Raises DataError for a patient with two values of one of them but adherence.
+        """
+        once = ["therapist", "centre", "arm", "autonomy_support"]
+        require_columns(frame.columns, ["patient", *once, "adherence"], "PatientMeans")
+        groups = frame.groupby("patient", sort=False, observed=True)
+        for name in once:
+            several = groups[name].nunique() > 1
+            if several.any():
+                raise DataError(
+                    f"PatientMeans: patient {several.index[several][0]} has two values of '{name}'; give one"
+                )
+        return groups.agg(**{name: (name, "first") for name in once}, adherence=("adherence", "mean")).reset_index()
 
 
 def _readings(table: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +233,38 @@ def _naive() -> Analysis:
                                             "standard error is too small, this line shows by how much",))  # fmt: skip
 
 
+def _mediated(means: Means) -> Analysis:
+    """2-1-1: the arm is the physiotherapist's, autonomy support and adherence are the patient's."""
+    model = MultilevelMediation(
+        "arm",
+        "autonomy_support",
+        "adherence",
+        group="therapist",
+        above="centre",
+        design="2-1-1",
+        means=means,
+        interval="delta" if means == "latent" else "monte-carlo",
+    )
+    return Analysis(
+        "mediated" if means == "latent" else "mediated_manifest", model, "support", "secondary",
+        needs=("autonomy_support",), groups={"therapist": 12}, otherwise="what runs through it cannot be told",
+        prepare=(PatientMeans(),), remarks=_no_printed_effect if means == "latent" else _few_ratings,
+    )  # fmt: skip
+
+
+def _no_printed_effect(result: Result) -> tuple[str, ...]:
+    return ("the paper's abstract prints no mediated effect: there is nothing to compare this with",)
+
+
+def _few_ratings(result: Result) -> tuple[str, ...]:
+    patients = result.frame.groupby("therapist", observed=True).size().median()
+    return (
+        f"the mean of few ratings (median {patients:.0f} patients a therapist) is not the therapist's own level: b_between is "
+        "drawn towards b_within, and the indirect effect with it; latent means reckon with that, at the price of a wider "
+        "interval",
+    )
+
+
 def _draw(run: Run, ax: Axes | None, points: bool) -> Axes:
     own = [
         frame[frame["term"] == EFFECT].assign(term=LABELS[name])
@@ -210,6 +286,9 @@ LABELS = {
     "means": "Means of centres",
     "naive": "Ratings as if independent (wrong)",
     "training": "training of communication",
+    "support": "training through autonomy support",
+    "mediated": "Training, autonomy support, adherence (2-1-1, latent means)",
+    "mediated_manifest": "Training, autonomy support, adherence (2-1-1, observed means)",
     "icc": "shares of the variance by level (ICC); correlation is that of two rows of one group",
     "caseload": "number of centres, and of ratings of each",
 }
@@ -230,13 +309,15 @@ STUDY = Study(
         _mixed(),
         Analysis("robust", LinearModel("adherence ~ arm + week", vcov="CR2", cluster="centre"), "training", "secondary"),
         Analysis("means", LinearModel("adherence ~ arm"), "training", "secondary", prepare=(CentreMeans(),)),
+        _mediated("latent"),
+        _mediated("manifest"),
         _naive(),
     ),
     estimands=ESTIMANDS,
     simulate=simulate_lonsdale,
     targets=load_targets("lonsdale2017"),
     tables={"adherence": TABLE},
-    outcomes=("adherence",),
+    outcomes=("autonomy_support", "adherence"),
     figures=(
         Figure("training", "Effect of the training on adherence with 95 % intervals: the printed one read in three ways, and "
                "the design on individual (simulated or own) data.", "Forest plot of one difference from seven analyses", _draw,
@@ -244,6 +325,7 @@ STUDY = Study(
     ),
     audits={"The printed P = .01 beside the printed interval": _audit},
     side_by_side=(EFFECT,),
+    guideline="consort",
     labels=LABELS,
     cautions=(
         "Centres were randomised, so that the number of centres, not of patients, decides how sure the result is. Twelve "
@@ -254,5 +336,8 @@ STUDY = Study(
         "In the individual (simulated) data the effect is the same at all weeks, and 2, 3 and 45 % of the variance of one "
         "rating lie between centres, therapists and patients; these are assumed.",
         "Communication was manipulated, not the alliance.",
+        "The abstract prints no effect through autonomy support or alliance. The analyses of it are of the design, on "
+        "simulated data whose truth is assumed, or on data of one's own; they compare physiotherapists, and the few centres "
+        "make their intervals too narrow if anything.",
     ),
 )  # fmt: skip

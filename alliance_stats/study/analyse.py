@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from alliance_stats.errors import ConvergenceError, DataError
+from alliance_stats.progress import bar
 from alliance_stats.result import Result
 from alliance_stats.study.declare import Analysis, Study
 
@@ -21,14 +22,14 @@ class Analysed:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def analyse(study: Study, frame: pd.DataFrame, options: Mapping[str, str]) -> Analysed:
+def analyse(study: Study, frame: pd.DataFrame, options: Mapping[str, str], *, progress: bool = True) -> Analysed:
     """Every analysis that the options ask for.
 
     A secondary analysis that the data cannot carry (too few groups, no optimum) is left out with the reason and does not take
     the others with it; a primary one raises.
     """
     made = Analysed()
-    for analysis in study.analyses:
+    for analysis in bar(study.analyses, study.key, "analysis", shown=progress):
         if any(options.get(name) not in choices for name, choices in analysis.when.items()):
             continue
         absent = lacking(analysis, frame)

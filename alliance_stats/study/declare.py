@@ -124,8 +124,8 @@ class Study:
     ``variables`` check the data and make the codebook; ``prepare`` are steps before the analyses; ``waves`` name the columns
     that a patient must have to be counted at a wave; ``arm`` names the columns of the treatment, ``()`` where there is one
     group; ``side_by_side`` are terms shown from every source; ``labels`` give analyses and derived frames their names in print;
-    ``cautions`` stand on every report. ``guideline`` is the reporting guideline of its checklist: ``"consort"`` where patients or
-    clusters were randomised to what is compared, else ``"strobe"``. ``registration`` is what was declared before the data came, as
+    ``cautions`` stand on every report. ``guideline`` is that of its checklist: ``"consort"`` where patients or clusters were
+    randomised to what is compared, else ``"strobe"``. ``registration`` is what was declared before the data came, as
     ``registered`` reads it; the report lists every difference from it.
 
     ``run()`` reruns it on its synthetic stand-in, ``run("mine.csv", rename={"id": "patient"})`` on anyone's data.
@@ -175,6 +175,7 @@ class Study:
         ranges: Mapping[str, tuple[float, float]] | None = None,
         encoding: str | None = None,
         decimal: str | None = None,
+        progress: bool = True,
         **options: str,
     ) -> Run:
         """Rerun the study on a file or frame; without one, on its synthetic stand-in.
@@ -185,6 +186,7 @@ class Study:
         rename : the data's column names → the study's, e.g. ``{"id": "patient"}``.
         ranges : ranges that replace the declared ones, e.g. ``{"alliance": (16, 112)}`` for another form of the scale.
         encoding, decimal : how to read a text file, see ``read_table``.
+        progress : whether long work shows a bar.
         options : the study's options, e.g. ``therapists="crossed"``; required with data of one's own.
 
         Raises DataError listing everything that is wrong with the data at once.
@@ -192,7 +194,7 @@ class Study:
         from alliance_stats.study.run import run_study
 
         reading = {"rename": rename, "encoding": encoding, "decimal": decimal}
-        return run_study(self, data, reading=reading, ranges=ranges or {}, options=options)
+        return run_study(self, data, reading=reading, ranges=ranges or {}, options=options, progress=progress)
 
     @property
     def reference(self) -> str:

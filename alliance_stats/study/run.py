@@ -21,6 +21,7 @@ from alliance_stats.result import TIDY, Result
 from alliance_stats.study.analyse import analyse
 from alliance_stats.study.compare import comparison
 from alliance_stats.study.declare import Analysis, Evidence, Study
+from alliance_stats.study.methods import run_methods
 from alliance_stats.study.stand_in import known_truth
 
 
@@ -138,6 +139,10 @@ class Run:
         meanings = {variable.name: variable.meaning for variable in self.study.variables}
         return self.study.labels.get(name) or meanings.get(name) or readable(name)
 
+    def methods_text(self) -> str:
+        """The statistical methods as paragraphs for a paper: estimands, models, tests, missing data, multiplicity, software."""
+        return "\n\n".join(run_methods(self))
+
     def report(self, path: str | Path, *, patients: bool = False) -> Path:
         """Write the report; the suffix decides on the format (.html).
 
@@ -162,6 +167,7 @@ def run_study(
     reading: Mapping[str, Any],
     ranges: Mapping[str, tuple[float, float]],
     options: Mapping[str, str],
+    progress: bool = True,
 ) -> Run:
     """What ``Study.run`` does."""
     truth: pd.DataFrame | None
@@ -178,7 +184,7 @@ def run_study(
     prepared = checked
     for step in study.prepare:
         prepared = step(prepared)
-    made = analyse(study, prepared, options)
+    made = analyse(study, prepared, options, progress=progress)
     return Run(
         replace(study, variables=declared),
         prepared,

@@ -48,6 +48,8 @@ def _target(row: dict[str, str], line: int, key: str) -> Target:
     if row["kind"] == "not recoverable" and not row["note"]:
         raise TargetError(f"{where}: say in note why the number is not recoverable")
     kind: Any = row["kind"]
+    if kind == "truth" and row["printed"]:
+        raise TargetError(f"{where}: a truth is printed nowhere; leave printed empty, the simulation knows it")
     return Target(
         row["analysis"], row["term"], row["column"], _number(row["printed"]), int(row["decimals"] or 0), kind,
         row["source"], _number(row["low"]), _number(row["high"]), row["note"],

@@ -28,7 +28,8 @@ def pages(runs):
 def test_a_page_holds_every_part(pages, key):
     for part in (
         "Question", "What this rests on", "Estimands", "Participants", "Primary results", "Figures",
-        "Published beside rerun", "Read with care", "SHA-256 of the data", "Python", "alliance_stats", "seed",
+        "beside rerun", "Statistical methods", "Checklist", "Read with care",
+        "SHA-256 of the data", "Python", "alliance_stats", "seed",
     ):  # fmt: skip
         assert part in pages[key], part
     assert pages[key].count("<svg") == len(al.studies[key].figures)
@@ -99,6 +100,26 @@ def test_unknown_suffix_and_absent_folder(runs, tmp_path):
 
 def test_the_index_links_every_report_and_counts_verdicts(runs, tmp_path):
     page = write_index(list(runs.values()), tmp_path / "index.html").read_text(encoding="utf-8")
-    for key in KEYS:
-        assert f'href="{key}.html"' in page
+    for key, run in runs.items():
+        row = page.split(f'<tr><th scope="row"><a href="{key}.html"')[1].split("</tr>")[0]
+        counts = [int(n) for n in re.findall(r'<td class="n">(\d+)</td>', row)]
+        assert sum(counts) == len(run.comparison())
     assert "code check passed" in page
+    assert "claims.html" not in page
+
+
+def test_the_index_has_the_claims_first(runs, tmp_path):
+    page = write_index(list(runs.values()), tmp_path / "index.html", claims=True).read_text(encoding="utf-8")
+    assert page.index("Eleven claims about the alliance") < page.index("Studies</h2>")
+    counts = [int(n) for n in re.findall(r"<li><strong>(\d+)</strong>", page)]
+    assert sum(counts) == 11
+
+
+def test_printed_zeros_at_the_end_are_kept():
+    from alliance_stats.report.sections import published_beside_rerun
+
+    run = al.studies["huppert2014"].run()
+    frame = run.comparison()
+    one = frame[(frame["printed"] == -0.10) & (frame["decimals"] == 2)]
+    assert list(published_beside_rerun(one)["printed"]) == ["−0.10"] * len(one)
+    assert len(one)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 import alliance_stats as al
-from alliance_stats.studies.lonsdale2017 import EFFECT, READINGS, STUDY, CentreMeans
+from alliance_stats.studies.lonsdale2017 import EFFECT, READINGS, STUDY, CentreMeans, PatientMeans
 from alliance_stats.synthetic.lonsdale import simulate_lonsdale
 
 ANALYSES = {a.name: a for a in STUDY.analyses}
@@ -111,3 +113,65 @@ def test_impossible_trials_are_refused_and_seeds_repeat():
     for wrong in ({"centres": 2}, {"therapists": 5}, {"patient_icc": 0.97}, {"missing": 0.95}, {"sd": 0.0}):
         with pytest.raises(al.AllianceError, match="use"):
             simulate_lonsdale(**wrong)
+
+
+def test_autonomy_support_carries_what_the_generator_says():
+    """Paths between and within physiotherapists, from the latent and from the observed means."""
+    rows = []
+    for seed in range(60):
+        trial = simulate_lonsdale(rng=seed, patients=500)  # enough that no variance is estimated as zero
+        data = PatientMeans()(trial.data)
+        for name in ("mediated", "mediated_manifest"):
+            tidy = (
+                replace(ANALYSES[name].model, interval="delta")
+                .fit(data)
+                .tidy()
+                .drop_duplicates("term")
+                .set_index("term")
+            )
+            for row in trial.truth[trial.truth["analysis"] == name].itertuples():
+                rows.append((name, row.term, tidy.loc[row.term, "estimate"] - row.value))
+            rows.append((name, "manifest b", tidy.loc["b_between", "estimate"] - 0.6))
+    found = pd.DataFrame(rows, columns=["analysis", "term", "off"])
+    z = found.groupby(["analysis", "term"])["off"].agg(lambda off: off.mean() / (off.std() / np.sqrt(len(off))))
+    for term in ("a", "b_within", "total"):
+        assert abs(z["mediated", term]) < 3.3, term
+        assert abs(z["mediated_manifest", term]) < 3.3, term
+    for term in ("b_between", "indirect", "c_prime"):
+        assert abs(z["mediated", term]) < 3.3, term
+    assert z["mediated_manifest", "manifest b"] < -4  # the mean of few ratings is drawn towards b_within
+
+
+def test_the_effect_and_the_spread_of_adherence_are_as_given_whatever_runs_through_support():
+    """The mediator explains a part of the shares; it adds none."""
+    sds = [[simulate_lonsdale(rng=seed, support_between=b, support_within=w).data.query("week == 1")
+            .groupby("arm")["adherence"].std().mean() for seed in range(40)] for b, w in ((0.0, 0.0), (0.6, 0.3))]  # fmt: skip
+    assert np.mean(sds[0]) == pytest.approx(np.mean(sds[1]), rel=0.03)
+    with pytest.raises(al.AllianceError, match=r"therapist_icc is 0\.0: what runs through autonomy support"):
+        simulate_lonsdale(therapist_icc=0.0)
+
+
+def test_without_autonomy_support_the_mediation_is_left_out():
+    own = simulate_lonsdale(rng=2).data
+    run = STUDY.run(own.drop(columns="autonomy_support"))
+    assert set(run.skipped) == {"mediated", "mediated_manifest"}
+    assert "what runs through it cannot be told" in run.skipped["mediated"]
+    assert "mediated" not in set(run.comparison()["analysis"])
+
+
+def test_the_paper_prints_no_mediated_effect_and_the_page_says_so(run):
+    rows = run.comparison().set_index(["analysis", "term"])
+    assert np.isnan(rows.loc[("mediated", "indirect"), "printed"])
+    assert "prints no mediated effect" in run.results["mediated"].notes[-1]
+    assert any("prints no effect through autonomy support" in caution for caution in STUDY.cautions)
+
+
+def test_patient_means_want_one_value_a_patient():
+    data = simulate_lonsdale(rng=1).data
+    means = PatientMeans()(data)
+    assert len(means) == 255
+    one = data[data["patient"] == 7]
+    assert means.set_index("patient").loc[7, "adherence"] == pytest.approx(one["adherence"].mean())
+    data.loc[0, "autonomy_support"] += 1
+    with pytest.raises(al.DataError, match="patient 1 has two values of 'autonomy_support'"):
+        PatientMeans()(data)

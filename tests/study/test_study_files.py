@@ -197,3 +197,20 @@ def main_output(arguments: list[str]) -> str:
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         main(arguments)
     return out.getvalue()
+
+
+def test_the_report_lists_deviations(project: Path) -> None:
+    assert "Registration" not in report_of(project)
+    register(read_study(project / "study.toml"), project / "registration.json")
+    page = report_of(project)
+    assert "The study is analysed as it was registered." in page
+    assert declaration_hash(declaration(read_study(project / "study.toml"))) in page
+    edited(project, "session + arm + (1 | patient)", "arm + (1 | patient)")
+    page = report_of(project)
+    assert "1 entries differ" not in page
+    assert "1 entry differs from it" in page
+    assert "Deviations from the registration" in page
+
+
+def report_of(project: Path) -> str:
+    return read_study(project / "study.toml").run().report(project / "report.html").read_text(encoding="utf-8")
