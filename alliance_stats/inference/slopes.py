@@ -12,6 +12,8 @@ import pandas as pd
 from alliance_stats.errors import AllianceError, require_columns
 from alliance_stats.inference.combine import Adjust, combine
 from alliance_stats.inference.grid import At, cell_weights, describe_at
+from alliance_stats.models.mediation import Mediation
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.result import Result
 
@@ -35,6 +37,7 @@ def simple_slopes(
     0  arm = a       1.0
     1  arm = b       2.5
     """
+    _require_one_equation(result, "simple_slopes")
     points, L = _slope_rows(result, focal, at, difference)
     name = focal if focal not in result.state.design.levels else _difference_name(result, focal, difference)
     return combine(
@@ -98,6 +101,7 @@ def curve(result: Result, x: str, by: str | None = None, *, at: At | None = None
 
     Columns: ``x``, ``by``, ``fitted conf_low conf_high``; what the interaction figure draws.
     """
+    _require_one_equation(result, "curve")
     require_columns(result.state.design.variables, [x, *([by] if by else [])], "curve")
     _observed_range(result, x)
     groups: Sequence[Any] = result.state.design.levels.get(by, ()) if by else (None,)
@@ -156,7 +160,21 @@ def _difference_name(result: Result, focal: str, difference: tuple[Any, Any] | N
     return f"{treated} − {reference}"
 
 
+def _require_one_equation(result: Result, what: str) -> None:
+    if isinstance(result.model, Mediation):
+        raise AllianceError(
+            f"{what} is for models of one equation, not {type(result.model).__name__}; use conditional_indirect() for an "
+            "effect along a moderator, at={…} of the model for chosen values, or fit the equation alone with LinearModel"
+        )
+    if isinstance(result.model, MultilevelMediation):
+        raise AllianceError(
+            f"{what} is for models of one equation, not MultilevelMediation; its moderator=… gives effects at values, or fit "
+            "the equation alone with MixedModel"
+        )
+
+
 def _observed_range(result: Result, moderator: str) -> tuple[float, float]:
+    _require_one_equation(result, "simple slopes")
     require_columns(result.state.design.variables, [moderator], "moderator")
     if moderator in result.state.design.levels:
         raise AllianceError(f"moderator '{moderator}' is a factor; use simple_slopes(at={{'{moderator}': [...]}})")

@@ -195,7 +195,7 @@ class Mediation:
             *remarks.estimand_notes(maker, contrasts),
             *remarks.assumption_notes(self.exposure, maker.mediators, equations[-1].response, self.randomised),
             *remarks.data_notes(maker, contrasts, codes), *found.notes,
-            *(remarks.share_note(estimates) if not maker.ratio else ()),
+            *(remarks.share_note(plan.targets, found.limits) if not maker.ratio else ()),
         )  # fmt: skip
         state = _state(equations, steps, contrasts, phi, covariance, plan)
         where = np.concatenate([np.arange(len(phi))[equation.block.coefficients] for equation in equations])

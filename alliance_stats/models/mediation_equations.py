@@ -26,6 +26,11 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 MOST_LEVELS = 20
 POSSIBLE = "possible are " + ", ".join(f"'{name}'" for name in FAMILIES)
 
+NO_TIME = (
+    "survival times are not modelled here, and a ratio of hazards is no natural effect: use the state at a fixed time, known "
+    "for every row, as a binomial outcome"
+)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -85,6 +90,7 @@ def read_chain(mediators: Sequence[str], outcome: str, exposure: str, family: Ma
 
     Raises AllianceError where the equations do not form a chain from the exposure through the mediators to the outcome.
     """
+    _require_no_time(outcome)
     last = read_formula(outcome)
     by_name: dict[str, Formula] = {}
     for text in mediators:
@@ -104,6 +110,11 @@ def read_chain(mediators: Sequence[str], outcome: str, exposure: str, family: Ma
     return Chain(
         (*(by_name[name] for name in order), last), responses, tuple(family.get(n, "gaussian") for n in responses)
     )
+
+
+def _require_no_time(outcome: str) -> None:
+    if isinstance(outcome, str) and outcome.lstrip().startswith("Surv("):
+        raise FormulaError(f"formula {outcome!r}: {NO_TIME}")
 
 
 def _require_roles(by_name: Mapping[str, Formula], last: Formula, target: str, exposure: str) -> None:
@@ -156,10 +167,7 @@ def _require_families(family: Mapping[str, str], responses: Sequence[str]) -> No
                 f"family: '{name}'{suggestion(name, responses)} is no response; responses: {', '.join(responses)}"
             )
         if asked not in FAMILIES:
-            raise AllianceError(
-                f"family of '{name}' is {asked!r}; {POSSIBLE} (survival times cannot be modelled here: use the state at "
-                "a fixed time as a binomial outcome)"
-            )
+            raise AllianceError(f"family of '{name}' is {asked!r}; {POSSIBLE} ({NO_TIME})")
 
 
 def build_equations(chain: Chain, frame: pd.DataFrame, *, likelihood: bool) -> tuple[Equation, ...]:

@@ -16,6 +16,7 @@ from alliance_stats.numerics.distributions import never_zero, t_p_value, t_quant
 from alliance_stats.numerics.mediation import System
 from alliance_stats.numerics.mediation_effects import Key, paths, product_factors
 from alliance_stats.numerics.mediation_fit import fit_resamples
+from alliance_stats.numerics.mediation_linear import linear_resamples
 from alliance_stats.numerics.mediation_product import product_interval, product_moments, product_p_value
 from alliance_stats.result import tidy_frame
 
@@ -111,8 +112,7 @@ def bootstrap(
     """All equations fitted to the same resamples, whose rows also make the averages."""
 
     def values(weights: np.ndarray) -> np.ndarray:
-        fits = [fit_resamples(e.X, e.y, e.family, weights, e.fit, likelihood=likelihood) for e in equations]
-        return _on_complete(plan, np.column_stack(fits), weights)
+        return _on_complete(plan, _parameters(equations, weights, likelihood=likelihood), weights)
 
     size = max(1, int(ROOM / sampling.n))
     pieces = [min(size, draws - first) for first in range(0, draws, size)]
@@ -140,6 +140,19 @@ def _jackknife(values: Callable[[np.ndarray], np.ndarray], sampling: Sampling, s
             "equations have no estimate; use interval='percentile'"
         )
     return found
+
+
+def _parameters(equations: Sequence[Equation], weights: np.ndarray, *, likelihood: bool) -> np.ndarray:
+    """Parameters of all equations, shape (resamples, parameters); the linear ones share their cross-products."""
+    normal = [equation for equation in equations if equation.family.name == "gaussian"]
+    designs, responses = [equation.X for equation in normal], [equation.y for equation in normal]
+    linear = iter(linear_resamples(designs, responses, weights, likelihood=likelihood) if normal else ())
+    return np.column_stack(
+        [
+            next(linear) if e.family.name == "gaussian" else fit_resamples(e.X, e.y, e.family, weights, e.fit)
+            for e in equations
+        ]
+    )
 
 
 def _on_complete(plan: Plan, phi: np.ndarray, weights: np.ndarray) -> np.ndarray:

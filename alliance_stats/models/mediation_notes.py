@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from alliance_stats.formula import is_factor
 from alliance_stats.models.mediation_equations import Equation
-from alliance_stats.models.mediation_plan import Maker
+from alliance_stats.models.mediation_plan import Maker, Target
 from alliance_stats.models.mediation_worlds import Contrast
 
 RARE = 0.10
@@ -69,12 +68,11 @@ def data_notes(maker: Maker, contrasts: Sequence[Contrast], codes: np.ndarray | 
     return tuple(notes)
 
 
-def share_note(estimates: pd.DataFrame) -> tuple[str, ...]:
+def share_note(targets: Sequence[Target], limits: np.ndarray) -> tuple[str, ...]:
     """The proportion mediated means little where the total effect may be zero."""
-    rows = estimates[(estimates["term"] == "total") & (estimates["component"] == "effect") & (estimates["at"] == "")]
-    null = 0.0
-    if len(rows) and (rows["conf_low"] <= null).all() and (rows["conf_high"] >= null).all():
-        return ("the interval of the total effect contains zero: proportion_mediated means little",)
+    for target, low, high in zip(targets, *limits, strict=True):
+        if (target.term, target.at) == ("total", "") and low <= 0 <= high:
+            return ("the interval of the total effect contains zero: proportion_mediated means little",)
     return ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,13 +23,16 @@ def coefficient_rows(
     equations: Sequence[Equation], covariance: np.ndarray, vcov: str, codes: np.ndarray | None, level: float
 ) -> pd.DataFrame:
     """Every coefficient of every equation, named ``response~term``, as a term stands in several equations."""
-    frames = []
+    columns: dict[str, list[Any]] = {name: [] for name in ("terms", "responses", "estimate", "std_error", "df")}
     for equation in equations:
         V = covariance[equation.block.coefficients, equation.block.coefficients]
-        df = degrees_of_freedom(equation, vcov, codes)
-        terms = [f"{equation.response}~{term}" for term in equation.terms]
-        frames.append(_rows(terms, "fixed", equation.response, equation.coefficients, np.sqrt(np.diag(V)), df, level))
-    return pd.concat(frames, ignore_index=True)
+        columns["terms"] += [f"{equation.response}~{term}" for term in equation.terms]
+        columns["responses"] += [equation.response] * len(equation.terms)
+        columns["estimate"] += list(equation.coefficients)
+        columns["std_error"] += list(np.sqrt(np.diag(V)))
+        columns["df"] += list(degrees_of_freedom(equation, vcov, codes))
+    estimate, std_error, df = (np.array(columns[name]) for name in ("estimate", "std_error", "df"))
+    return _rows(columns["terms"], "fixed", columns["responses"], estimate, std_error, df, level)
 
 
 def path_rows(
@@ -50,10 +54,9 @@ def path_rows(
         for j in equation.block.parents:
             base = (f"b{j + 1}" if several else "b") if outcome else f"d{k + 1}{j + 1}"
             found += [(name, equation.response, term) for name, term in _main(equation, mediators[j], base)]
-    indexed = coefficients.set_index("term")
-    rows = indexed.loc[[f"{response}~{term}" for _, response, term in found]]
-    columns = {name: rows[name].to_numpy() for name in rows.columns} | {"component": ["path"] * len(found)}
-    named = tidy_frame(**{**columns, "term": [name for name, _, _ in found]})
+    place = {term: row for row, term in enumerate(coefficients["term"])}
+    rows = coefficients.iloc[[place[f"{response}~{term}"] for _, response, term in found]]
+    named = rows.assign(term=[name for name, _, _ in found], component="path")
     return named if total is None else pd.concat([named, total], ignore_index=True)
 
 
@@ -87,8 +90,8 @@ def total_rows(
 
 
 def _rows(
-    terms: Sequence[str], component: str, response: str, estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray,
-    level: float,
+    terms: Sequence[str], component: str, response: str | Sequence[str], estimate: np.ndarray, std_error: np.ndarray,
+    df: np.ndarray, level: float,
 ) -> pd.DataFrame:  # fmt: skip
     half = t_quantile((1 + level) / 2, df) * std_error
     with np.errstate(divide="ignore", invalid="ignore"):

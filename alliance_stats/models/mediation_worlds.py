@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError, DataError
-from alliance_stats.formula import is_factor
+from alliance_stats.formula import Design, is_factor
 from alliance_stats.models.mediation_equations import Equation
 from alliance_stats.numerics.mediation import Part, System
 
@@ -95,41 +95,62 @@ def build_system(
 ) -> System:
     """The equations at the two exposure values, with moderators set as given and all other columns as they are."""
     names = [equation.response for equation in equations[:-1]]
-    worlds = []
-    for value in (contrast.control, contrast.treated):
-        rows = frame.assign(**{exposure: value}, **settings)
-        worlds.append(tuple(_parts(equation, rows, names) for equation in equations))
-    return System(tuple(equation.block for equation in equations), (worlds[0], worlds[1]), held, ratio)
+    rows = [frame.assign(**{exposure: value}, **settings) for value in (contrast.control, contrast.treated)]
+    both = pd.concat(rows, ignore_index=True)
+    control, treated = zip(*(_parts(equation, both, names) for equation in equations), strict=True)
+    return System(tuple(equation.block for equation in equations), (control, treated), held, ratio)
 
 
-def _parts(equation: Equation, rows: pd.DataFrame, names: Sequence[str]) -> tuple[Part, ...]:
+def _parts(equation: Equation, both: pd.DataFrame, names: Sequence[str]) -> list[tuple[Part, ...]]:
     """Split a design into what multiplies each mediator, and each pair of mediators, by setting them to 0 and 1."""
     parents = equation.block.parents
+    pairs = list(combinations(parents, 2))
+    # A mediator that is 0 or 1 everywhere cannot be curved; others are tried beyond.
+    beyond = {k: 2.0 if set(both[names[k]].unique()) - {0, 1} else 1.0 for k in parents}
+    asked = [{}, *({k: 1.0} for k in parents), *({j: 1.0, k: 1.0} for j, k in pairs), beyond]
+    found = []
+    for base, *seen, last in _designs(equation, both, asked, names):
+        singles = {k: matrix - base for k, matrix in zip(parents, seen, strict=False)}
+        parts: list[tuple[tuple[int, ...], np.ndarray]] = [((), base), *(((k,), made) for k, made in singles.items())]
+        for (j, k), matrix in zip(pairs, seen[len(parents) :], strict=True):
+            parts.append(((j, k), matrix - base - singles[j] - singles[k]))
+        kept = tuple((which, _compact(made)) for which, made in parts if not which or np.abs(made).max() > 1e-12)
+        _require_linear(equation, kept, beyond, last, names)
+        found.append(kept)
+    return found
 
-    def at(values: Mapping[int, float]) -> np.ndarray:
-        made = equation.design.matrix(rows.assign(**{names[k]: values.get(k, 0.0) for k in parents}))
-        return made[:, equation.columns]
 
-    base = at({})
-    singles = {k: at({k: 1.0}) - base for k in parents}
-    found: list[tuple[tuple[int, ...], np.ndarray]] = [((), base), *(((k,), matrix) for k, matrix in singles.items())]
-    for j, k in combinations(parents, 2):
-        found.append(((j, k), at({j: 1.0, k: 1.0}) - base - singles[j] - singles[k]))
-    kept = tuple((which, _compact(matrix)) for which, matrix in found if not which or np.abs(matrix).max() > 1e-12)
-    _require_linear(equation, kept, at, rows, names)
-    return kept
+def _designs(
+    equation: Equation, both: pd.DataFrame, asked: Sequence[Mapping[int, float]], names: Sequence[str]
+) -> np.ndarray:
+    """Designs of the two worlds at every asked value of the mediators, shape (worlds, asked, rows, terms).
+
+    All of them are evaluated in one pass: a formula costs far more to set up than more rows do.
+    """
+    values = {names[k]: np.repeat([at.get(k, 0.0) for at in asked], len(both)) for k in equation.block.parents}
+    made = _stacked(equation.design, both, len(asked), values)[:, equation.columns]
+    return made.reshape(len(asked), 2, len(both) // 2, -1).swapaxes(0, 1)
+
+
+def _stacked(design: Design, rows: pd.DataFrame, times: int, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The design of complete rows repeated as a whole, with columns replaced by ``values``.
+
+    Plain numbers and their products are multiplied out without the machinery of formulas.
+    """
+    parts = [[] if term == "Intercept" else term.split(":") for term in design.terms]
+    plain = {name for part in parts for name in part} <= set(design.variables) and not design.levels
+    if not plain or any(":" in name for name in design.variables):
+        return design.matrix(pd.concat([rows[list(design.variables)]] * times, ignore_index=True).assign(**values))
+    fixed = {name: np.tile(rows[name].to_numpy(dtype=float), times) for name in design.variables if name not in values}
+    numbers, one = {**fixed, **values}, np.ones(len(rows) * times)
+    return np.column_stack([np.prod([one, *(numbers[name] for name in part)], axis=0) for part in parts])
 
 
 def _require_linear(
-    equation: Equation, parts: tuple[Part, ...], at: Any, rows: pd.DataFrame, names: Sequence[str]
+    equation: Equation, parts: tuple[Part, ...], at: Mapping[int, float], seen: np.ndarray, names: Sequence[str]
 ) -> None:
-    """At values beyond 0 and 1; a mediator with these two values alone cannot be curved."""
-    free = {k: 2.0 for k in equation.block.parents if set(rows[names[k]].unique()) - {0, 1}}
-    free |= {k: 1.0 for k in equation.block.parents if k not in free}
-    if not free:
-        return
-    expected = sum((matrix * np.prod([free[k] for k in which]) for which, matrix in parts), np.zeros((1, 1)))
-    seen = at(free)
+    """AllianceError where the design beyond 0 and 1 is not the one that its parts make."""
+    expected = sum((matrix * np.prod([at[k] for k in which]) for which, matrix in parts), np.zeros((1, 1)))
     if np.abs(seen - expected).max() > CURVED * (1 + np.abs(seen).max()):
         inside = ", ".join(f"'{names[k]}'" for k in equation.block.parents)
         raise AllianceError(

@@ -12,11 +12,14 @@ poles bound the error by exp(−2π²/(0.4 σ)), 1e-9 at a standard deviation σ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from scipy import special
+
+from alliance_stats.numerics.mediation_resample import summed
 
 Part = tuple[tuple[int, ...], np.ndarray]
 STEP, REACH = 0.4, 18
@@ -94,18 +97,28 @@ def averaged(system: System, weights: np.ndarray | None, *, always: bool = False
     linear = system.kind == "means" and all(block.family.link == "identity" for block in system.blocks)
     if not always and not (linear and all(len(matrix) == 1 for which, matrix in parts if which)):
         return None
-    shares = None if weights is None else weights / weights.sum(axis=1, keepdims=True)
-
-    def mean(matrix: np.ndarray) -> np.ndarray:
-        if len(matrix) == 1:
-            return matrix
-        return np.asarray(matrix.mean(axis=0, keepdims=True) if shares is None else (shares @ matrix)[:, None, :])
-
+    means = iter(_row_means([matrix for _, matrix in parts], weights))
     first, second = (
-        tuple(tuple((which, mean(matrix)) for which, matrix in equation) for equation in world)
-        for world in system.worlds
+        tuple(tuple((which, next(means)) for which, _ in equation) for equation in world) for world in system.worlds
     )
     return replace(system, worlds=(first, second))
+
+
+def _row_means(matrices: Sequence[np.ndarray], weights: np.ndarray | None) -> list[np.ndarray]:
+    """Mean row of each matrix, or one a draw, shape (draws, 1, terms); matrices of one row stay as they are.
+
+    The worlds share most of their columns, and each is summed but once.
+    """
+    if weights is None:
+        return [matrix.mean(axis=0, keepdims=True) for matrix in matrices]
+    many = [matrix for matrix in matrices if len(matrix) > 1]
+    if not many:
+        return list(matrices)
+    columns, place = np.unique(np.column_stack([*many, np.ones(weights.shape[1])]), axis=1, return_inverse=True)
+    sums = summed(weights, columns)
+    means = (sums / sums[:, place[-1:]])[:, None, place[:-1]]
+    made = iter(np.split(means, np.cumsum([matrix.shape[1] for matrix in many])[:-1], axis=2))
+    return [next(made) if len(matrix) > 1 else matrix for matrix in matrices]
 
 
 def predictor(parts: tuple[Part, ...], beta: np.ndarray, values: list[np.ndarray]) -> np.ndarray:

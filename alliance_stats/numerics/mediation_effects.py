@@ -70,7 +70,7 @@ def jacobian(system: System, phi: np.ndarray, *, average_row: bool = False) -> d
 def _effects(system: System, phi: np.ndarray, weights: np.ndarray | None) -> dict[Key, np.ndarray]:
     def mean(values: np.ndarray) -> np.ndarray:
         if weights is None or values.shape[1] == 1:
-            return np.broadcast_to(values.mean(axis=1), len(phi))
+            return np.broadcast_to(values[:, 0] if values.shape[1] == 1 else values.mean(axis=1), len(phi))
         return np.asarray((values * weights).sum(axis=1) / weights.sum(axis=1))
 
     R = {(x, m): mean(counterfactual(system, phi, x, m)) for x in (0, 1) for m in (0, 1)}

@@ -1,8 +1,8 @@
 """Regressions of one equation, once and for many resamples at a time.
 
-Resamples are rows of counts. Designs are orthonormal (X = QR), so that the normal equations of a resample stay near the
-identity and lose no digits; a resample whose design has lost rank, or whose likelihood has no maximum, is missing.
-Generalised models by Fisher scoring (McCullagh & Nelder 1989, doi 10.1007/978-1-4899-3242-6).
+Resamples are rows of counts, designs orthonormal as in ``mediation_linear``; a resample whose design has lost rank, or
+whose likelihood has no maximum, is missing. Generalised models by Fisher scoring (McCullagh & Nelder 1989,
+doi 10.1007/978-1-4899-3242-6).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from scipy import special
 
 from alliance_stats.numerics.mediation import Family
+from alliance_stats.numerics.mediation_linear import linear_resamples, solved, symmetric
 
 ROOM = 4e6  # numbers held at once
-LOST = 1e-9  # eigenvalue of Q'WQ below which a resample has lost rank
 FAR = 25.0  # a linear predictor of logit or probit beyond this is on its way to infinity
 ROUNDS = 60
 Steps = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -55,10 +55,10 @@ def fit_resamples(
     X: np.ndarray, y: np.ndarray, family: Family, weights: np.ndarray, start: Fit | None, *, likelihood: bool = False
 ) -> np.ndarray:
     """Parameters of every resample, shape (resamples, parameters); missing rows where there is no estimate."""
+    if family.name == "gaussian":
+        return linear_resamples([X], [y], weights, likelihood=likelihood)[0]
     size = max(1, int(ROOM / len(y) / max(1, len(family.scores))))
     pieces = [weights[i : i + size] for i in range(0, len(weights), size)]
-    if family.name == "gaussian":
-        return np.concatenate([_least_squares(X, y, piece, likelihood=likelihood) for piece in pieces])
     return np.concatenate([_scoring(X, y, family, piece, start) for piece in pieces])
 
 
@@ -80,36 +80,6 @@ def _normal(Q: np.ndarray, R: np.ndarray, y: np.ndarray, *, likelihood: bool) ->
     )  # fmt: skip
 
 
-def _least_squares(X: np.ndarray, y: np.ndarray, weights: np.ndarray, *, likelihood: bool) -> np.ndarray:
-    """The residuals of the whole sample are regressed, not y: the small sums that remain lose nothing."""
-    Q, R = np.linalg.qr(X)
-    gamma = Q.T @ y
-    e, p = y - Q @ gamma, X.shape[1]
-    G, ok = _cross_products(Q, weights)
-    moved = np.linalg.solve(G, (weights @ (Q * e[:, None]))[..., None])[..., 0]
-    left = weights @ e**2 - np.einsum("bp,bpq,bq->b", moved, G, moved)
-    free = weights.sum(axis=1) - (0 if likelihood else p)
-    beta = np.linalg.solve(R, (gamma + moved).T).T
-    found = np.column_stack([beta, np.log(np.maximum(left, np.finfo(float).tiny) / free)])
-    return np.where(ok[:, None], found, np.nan)
-
-
-def _cross_products(Q: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    p = Q.shape[1]
-    i, j = np.triu_indices(p)
-    G = np.empty((len(weights), p, p))
-    G[:, i, j] = G[:, j, i] = weights @ (Q[:, i] * Q[:, j])
-    return _mended(G)
-
-
-def _mended(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices without full rank are replaced by the identity and marked."""
-    G = np.where(np.isfinite(G).all(axis=(1, 2), keepdims=True), G, 0.0)
-    values = np.linalg.eigvalsh(G)
-    ok = values[:, 0] > LOST * np.maximum(values[:, -1], np.finfo(float).tiny)
-    return np.where(ok[:, None, None], G, np.eye(G.shape[1])), ok
-
-
 def _scoring(X: np.ndarray, y: np.ndarray, family: Family, weights: np.ndarray, start: Fit | None) -> np.ndarray:
     """Fisher scoring of all resamples together; those that have arrived leave the round."""
     Q, R = np.linalg.qr(X)
@@ -123,8 +93,7 @@ def _scoring(X: np.ndarray, y: np.ndarray, family: Family, weights: np.ndarray, 
         if not len(open_):
             break
         score, information = steps(theta[open_], weights[open_])
-        G, ok = _mended(information)
-        step = np.where(ok[:, None], np.linalg.solve(G, score[..., None])[..., 0], np.nan)
+        step = solved(information, score)
         longest = np.abs(step).max(axis=1)
         theta[open_] += step * np.minimum(1, 5 * np.sqrt(len(y)) / np.maximum(longest, 1e-300))[:, None]
         done[open_] = longest < 1e-9 * (1 + np.abs(theta[open_]).max(axis=1))
@@ -158,9 +127,7 @@ def _glm_steps(Q: np.ndarray, y: np.ndarray, family: Family) -> Steps:
 
     def steps(theta: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         pull, curve = glm_weights(theta @ Q.T, y, family)
-        G = np.empty((len(theta), Q.shape[1], Q.shape[1]))
-        G[:, i, j] = G[:, j, i] = (weights * curve) @ products
-        return (weights * pull) @ Q, G
+        return (weights * pull) @ Q, symmetric((weights * curve) @ products, Q.shape[1])
 
     return steps
 
