@@ -104,7 +104,7 @@ def _notebooks(folder: Path) -> None:
     folder.mkdir(parents=True)
     found = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for notebook in found:
-        shutil.copy(notebook, folder / notebook.name)
+        _write(folder / notebook.name, notebook.read_text(encoding="utf-8").replace("](../docs/", "](../"))
     about = "Stored with their outputs; `make test` executes them and compares every output. The data in them are simulated."
     toc = "```{toctree}\n:maxdepth: 1\n\n" + "\n".join(notebook.stem for notebook in found) + "\n```"
     _write(folder / "index.md", f"# Notebooks\n\n{about}\n\n{toc}\n")
