@@ -14,8 +14,10 @@ from alliance_stats.inference.effect_sizes import linear_parts
 from alliance_stats.inference.grid import Names, as_names
 from alliance_stats.inference.mediation_ratios import e_value
 from alliance_stats.inference.mediation_sensitivity import mediation_sensitivity
+from alliance_stats.inference.multilevel_sensitivity import multilevel_sensitivity
 from alliance_stats.models.linear import LinearState
 from alliance_stats.models.mediation import Mediation
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.least_squares import least_squares
 from alliance_stats.result import Result, estimate_row
@@ -67,7 +69,8 @@ def sensitivity(
     ----------
     result : a fitted LinearModel, or a Mediation: then ``term`` is an effect (by default the indirect and direct ones),
         ``mediator`` names one of several, and the frame is that of ``mediation_sensitivity``: correlations of the errors of
-        mediator and outcome at which an effect vanishes, both R² forms, E-values. The rest of this text is for a LinearModel.
+        mediator and outcome at which an effect vanishes, both R² forms, E-values. For a MultilevelMediation the frame is that
+        of ``multilevel_sensitivity``: ``level`` is that on which confounding is assumed. The rest is for a LinearModel.
     term : the coefficient of the exposure as ``tidy()`` names it, e.g. ``"alliance"`` or ``"arm[T.MCE]"``.
     benchmarks : terms of the formula, or coefficients, to which a confounder is compared, e.g. ``["baseline"]``.
     multiples : how many times as strong as a benchmark the confounder is.
@@ -107,6 +110,12 @@ def sensitivity(
     """
     if isinstance(result.model, Mediation):
         return _of_mediation(result, term, as_names(benchmarks), q, alpha, mediator)
+    if isinstance(result.model, MultilevelMediation):
+        if len(as_names(benchmarks)) or q != 1 or mediator is not None:
+            raise AllianceError(
+                "sensitivity: benchmarks, q and mediator are not for a MultilevelMediation; leave them out"
+            )
+        return multilevel_sensitivity(result, term, alpha)
     state, X, y = linear_parts(result, "sensitivity")
     if term is None or mediator is not None:
         raise AllianceError("sensitivity: name the coefficient of the exposure as term=; mediator= is for a Mediation")

@@ -238,8 +238,24 @@ def _methods_levels(result: Result) -> str:
     )
 
 
-def _no_sensitivity(result: Result) -> str:
-    return "none by the package for multilevel mediation; for the authors"
+def _sensitivity_levels_done(result: Result) -> str:
+    return "sensitivity(result): correlation of the errors of mediator and outcome, level by level; others are for the authors"
+
+
+def _sensitivity_levels(result: Result) -> str:
+    from alliance_stats.inference.multilevel_sensitivity import multilevel_sensitivity
+
+    try:
+        rows = multilevel_sensitivity(result)
+    except AllianceError as error:
+        return f"none from the result: {error}"
+    zeros = rows[(rows["measure"] == "ρ of zero effect") & rows["value"].notna() & (rows["at"] == "")]
+    if zeros.empty:
+        return "none from the result: ρ of zero effect is not defined here; for the authors"
+    return "; ".join(
+        f"{term} is zero at ρ = {fixed(value)} {level} groups"
+        for term, value, level in zip(zeros["term"], zeros["value"], zeros["level"], strict=True)
+    )
 
 
 def _estimates_levels(result: Result) -> str:
@@ -249,6 +265,6 @@ def _estimates_levels(result: Result) -> str:
 
 MULTILEVEL: dict[int, tuple[str, Callable[[Result], str]]] = {
     10: ("in part", _diagram_levels), 12: ("in part", _measurement_levels), 13: ("in part", _levels_of),
-    14: ("in part", _methods_levels), 15: ("authors", _no_sensitivity), 18: ("result", _estimates_levels),
-    19: ("authors", _no_sensitivity),
+    14: ("in part", _methods_levels), 15: ("in part", _sensitivity_levels_done), 18: ("result", _estimates_levels),
+    19: ("in part", _sensitivity_levels),
 }  # fmt: skip

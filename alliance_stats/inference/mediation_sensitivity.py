@@ -12,6 +12,7 @@ from alliance_stats.errors import AllianceError
 from alliance_stats.inference.mediation_ratios import e_value_rows
 from alliance_stats.inference.mediation_rho import WORLDS, Assumed, assumed_effects, explained, root_between, why_not
 from alliance_stats.models.mediation import Mediation, MediationState
+from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.result import Result
 
@@ -58,15 +59,17 @@ def mediation_sensitivity(
 
 
 def sensitivity_curve(
-    result: Result, term: str = "indirect", rho: Sequence[float] = RHO, *, mediator: str | None = None,
+    result: Result, term: str | None = None, rho: Sequence[float] = RHO, *, mediator: str | None = None,
     level: float | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """An effect of a Mediation over correlations of the errors of mediator and outcome.
+    """An effect of a mediation over correlations of the errors of mediator and outcome.
 
     Parameters
     ----------
-    result : a fitted Mediation whose mediator is normal and whose outcome is normal or a probit.
-    term : ``"indirect"`` (or ``acme_treated``), ``"acme_control"``, ``"direct"``, ``"ade_treated"``.
+    result : a fitted Mediation whose mediator is normal and whose outcome is normal or a probit, or a MultilevelMediation.
+    term : ``"indirect"`` (or ``acme_treated``; the default), ``"acme_control"``, ``"direct"``, ``"ade_treated"``. Of several
+        levels an indirect or direct effect as ``tidy()`` names it, by default the first indirect one: ρ is then the
+        correlation of the rows' errors for effects within groups, of the intercepts for others.
     rho : correlations between −1 and 1.
     mediator : with several, the one whose error is correlated; the errors of the others are taken as independent of it.
     level : confidence level; that of the model by default.
@@ -85,7 +88,11 @@ def sensitivity_curve(
     >>> sensitivity_curve(fit, rho=[-0.3, 0, 0.3])["estimate"].round(2).tolist()
     [-0.13, -0.28, -0.43]
     """
-    state = _state(result, "sensitivity_curve")
+    if isinstance(result.model, MultilevelMediation):
+        from alliance_stats.inference.multilevel_sensitivity import multilevel_sensitivity_curve
+
+        return multilevel_sensitivity_curve(result, term, rho, level=level)
+    state, term = _state(result, "sensitivity_curve"), term or "indirect"
     k = _mediator(state, mediator)
     _require_rho(state, k, "sensitivity_curve")
     _require_terms([term])

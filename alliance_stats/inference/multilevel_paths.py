@@ -7,6 +7,7 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError
 from alliance_stats.models.multilevel_mediation import MultilevelMediation, MultilevelState
+from alliance_stats.models.multilevel_options import require_normal
 from alliance_stats.numerics.distributions import t_quantile
 from alliance_stats.numerics.multilevel_mediation import product_variance
 from alliance_stats.result import Result, tidy_frame
@@ -37,6 +38,7 @@ def patient_paths(result: Result) -> pd.DataFrame:
     model = result.model
     if not isinstance(model, MultilevelMediation) or model.design != "1-1-1" or model.moderator:
         raise AllianceError("patient_paths: give a MultilevelMediation with design='1-1-1' and no moderator")
+    require_normal(model, "patient_paths")
     state: MultilevelState = result.state
     means, V = _joint(state, "_within" if model.center else "")
     a, b = means[:, 0], means[:, 1]

@@ -18,6 +18,7 @@ from alliance_stats.numerics.mediation_resample import draws_p_values, normal_dr
 from alliance_stats.numerics.mixed.tree import Tree
 from alliance_stats.numerics.multilevel_mediation import Metric, delta_variances, descend, metric, redrawn
 from alliance_stats.numerics.random import Seed, stream
+from alliance_stats.progress import bar
 from alliance_stats.result import tidy_frame
 
 AT_A_TIME = 20  # resamples fitted as one piece of work
@@ -32,45 +33,51 @@ class Inference:
     notes: tuple[str, ...]
 
 
-def delta(wanted: Sequence[Quantity], phi: np.ndarray, V: np.ndarray, level: float, *, second: bool) -> Inference:
-    """Normal limits. ``second`` adds the second-order term, with which the variance of a product of two estimates is exact."""
+def delta(
+    wanted: Sequence[Quantity], phi: np.ndarray, V: np.ndarray, level: float, *, second: bool, df: float = np.inf
+) -> Inference:
+    """Normal limits, or those of t. ``second`` adds the second-order term: the variance of a product is then exact."""
     estimate, se = evaluate(wanted, phi), np.sqrt(delta_variances(lambda p: evaluate(wanted, p), phi, V, second=second))
-    half = t_quantile((1 + level) / 2, np.inf) * se
+    half = t_quantile((1 + level) / 2, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(se > 0, estimate / se, np.nan)
-    p = np.where(np.isnan(z), np.nan, t_p_value(np.nan_to_num(z), np.full(len(z), np.inf)))
+    p = np.where(np.isnan(z), np.nan, t_p_value(np.nan_to_num(z), np.full(len(z), df)))
     spread = np.array([quantity.term.startswith("sd(") for quantity in wanted])
     z, p = np.where(spread, np.nan, z), np.where(spread, np.nan, p)
-    interval = ["normal" if quantity.component == "path" else "delta" for quantity in wanted]
-    rows = _rows(wanted, estimate, se, np.array([estimate - half, estimate + half]), interval, statistic=z, p_value=p)
+    plain = "normal" if np.isinf(df) else "t"
+    interval = [plain if quantity.component == "path" else "delta" for quantity in wanted]
+    own = np.where(np.isnan(z) | np.isinf(df), np.nan, df)
+    rows = _rows(
+        wanted, estimate, se, np.array([estimate - half, estimate + half]), interval, statistic=z, df=own, p_value=p
+    )
     return Inference(rows, None, ())
 
 
 def monte_carlo(
-    wanted: Sequence[Quantity], phi: np.ndarray, V: np.ndarray, level: float, draws: int, rng: Seed
+    wanted: Sequence[Quantity], phi: np.ndarray, V: np.ndarray, level: float, draws: int, rng: Seed, df: float = np.inf
 ) -> Inference:
-    """Coefficients, variances and covariances drawn from their joint normal sampling distribution."""
-    made = evaluate(wanted, normal_draws(phi, V, draws, stream(rng, "multilevel", "monte-carlo")))
-    return _from_draws(wanted, evaluate(wanted, phi), made, level, "monte-carlo", draws, "draws")
+    """Coefficients, variances and covariances drawn from their joint normal sampling distribution, or multivariate t."""
+    random = stream(rng, "multilevel", "monte-carlo")
+    away = normal_draws(np.zeros(len(phi)), V, draws, random)
+    if np.isfinite(df):
+        away *= np.sqrt(df / random.chisquare(df, size=(draws, 1)))
+    made = evaluate(wanted, phi + away)
+    return effect_rows(wanted, evaluate(wanted, phi), made, level, "monte-carlo", draws, "draws")
 
 
 def bootstrap(
     wanted: Sequence[Quantity], solved: Solved, level: float, draws: int, rng: Seed, *, within: bool, progress: bool
 ) -> Inference:
     """Whole groups drawn again, the coarsest first, and both equations fitted to each resample as one model."""
-    from tqdm.auto import tqdm
-
     estimate = evaluate(wanted, parameters(solved))
-    made = tqdm(
-        _resamples(solved, draws, rng, within), total=draws, desc="bootstrap", unit="draw", disable=not progress
-    )
+    made = bar(_resamples(solved, draws, rng, within), "bootstrap", "draw", shown=progress, total=draws)
     found = [phi for phi in made if phi is not None]
     if len(found) < max(2, draws / 2):
         raise ConvergenceError(
             f"interval='bootstrap': {draws - len(found)} of {draws} resamples could not be fitted; use a simpler random="
         )
     kept = evaluate(wanted, np.array(found))
-    return _from_draws(wanted, estimate, kept, level, "percentile", draws, "resamples")
+    return effect_rows(wanted, estimate, kept, level, "percentile", draws, "resamples")
 
 
 def _resamples(solved: Solved, draws: int, rng: Seed, within: bool) -> Iterator[np.ndarray | None]:
@@ -108,7 +115,7 @@ def _one(solved: Solved, near: tuple[Metric, ...], rng: Seed, i: int, within: bo
         return None
 
 
-def _from_draws(
+def effect_rows(
     wanted: Sequence[Quantity],
     estimate: np.ndarray,
     made: np.ndarray,
@@ -117,6 +124,7 @@ def _from_draws(
     draws: int,
     what: str,
 ) -> Inference:
+    """Rows from draws (draws, wanted) of the derived numbers; draws that are not finite are counted in a note."""
     kept = made[np.isfinite(made).all(axis=1)]
     if len(kept) < max(2, draws / 2):
         raise ConvergenceError(f"fewer than half of the {draws} {what} gave every effect; use interval='delta'")
@@ -126,6 +134,15 @@ def _from_draws(
     lost = draws - len(kept)
     notes = (f"{lost} of {draws} {what} could not be fitted and were left out",) if lost else ()
     return Inference(rows, pd.DataFrame(kept, columns=[quantity.label for quantity in wanted]), notes)
+
+
+def limits_of(rows: pd.DataFrame, limits: np.ndarray, statistic: np.ndarray, p_value: np.ndarray) -> pd.DataFrame:
+    """Rows with limits (2, rows) and tests of the profile likelihood in place of their own."""
+    made = np.where(np.isnan(limits).all(axis=0), "", "profile")
+    return rows.assign(
+        conf_low=limits[0], conf_high=limits[1], statistic=statistic, p_value=p_value,
+        interval=pd.Series(made, index=rows.index, dtype="str"),
+    )  # fmt: skip
 
 
 def _rows(

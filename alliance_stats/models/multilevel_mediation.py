@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from alliance_stats.models import multilevel_intervals as intervals
 from alliance_stats.models import multilevel_notes as remarks
 from alliance_stats.models import multilevel_options as options
 from alliance_stats.models.frames import analysis_frame, prepared
+from alliance_stats.models.mediation_options import pairs_of
+from alliance_stats.models.multilevel_binary import fit_binary
 from alliance_stats.models.multilevel_fit import Solved, factors, joint_covariance, parameters, solve
 from alliance_stats.models.multilevel_paths import Quantity, quantities
 from alliance_stats.models.multilevel_predict import known_rows, outcome_effects
+from alliance_stats.models.multilevel_profile import profile
 from alliance_stats.models.multilevel_report import fixed_rows, glance_row, random_rows
 from alliance_stats.models.multilevel_rows import build_stack, read_parts
 from alliance_stats.numerics.multilevel_mediation import Posterior, group_posterior
@@ -58,12 +62,21 @@ class MultilevelMediation:
     center : divide exposure and mediator into their cluster means and the deviations from them. ``False`` leaves them in one
         piece (as published by Bauer, Preacher & Gil): its paths mix what happens within clusters and between them.
     covariates : further columns, in both equations.
-    moderator : a column that moderates a, b and c′: within clusters in 1-1-1, between them else.
-    interval : ``"monte-carlo"``, ``"bootstrap"`` (whole clusters, of ``above`` where given) or ``"delta"``.
+    moderator : a column that moderates the paths of ``moderates``: within clusters in 1-1-1, between them else. Effects are
+        given at its values (mean ± SD), and ``index(moderator)``: how much the indirect effect changes with one unit of it,
+        or between its two values; where both a and b change, between the lowest and the highest value held.
+    interval : ``"monte-carlo"`` (all parameters drawn, the variances too), ``"bootstrap"`` (whole clusters, of ``above`` where
+        given), ``"profile"`` (of the ML deviance, with likelihood ratio tests) or ``"delta"``.
     random : paths that vary over clusters in 1-1-1, correlated; not used in the other designs.
-    method : ``"REML"`` or ``"ML"``; by default REML, with latent means ML.
+    method : ``"REML"`` or ``"ML"``; by default REML, with latent means and profiles ML.
     draws : Monte Carlo draws or resamples.
     within : the bootstrap draws clusters within every larger cluster drawn, too.
+    moderates : paths that the moderator changes, some of ``"a"``, ``"b"``, ``"c_prime"``.
+    small : for few clusters, delta and Monte Carlo from a t distribution of as many degrees of freedom as there are clusters
+        (of ``above`` where given), less the three coefficients of a regression between them.
+    dynamic : insist on the outcome at an earlier session (``pain_lag1``) as a covariate; its bias is then printed in a note.
+    family : of binary variables, ``{"responder": "binomial"}``: natural effects on the scale of the outcome, averaged over
+        random intercepts (see ``multilevel_binary``). Random intercepts only.
     level : confidence level.
     prepare : steps applied to the data first.
 
@@ -106,12 +119,17 @@ class MultilevelMediation:
     within: bool = False
     level: float = 0.95
     prepare: tuple[Step, ...] = ()
+    moderates: tuple[str, ...] = options.PATHS
+    small: bool = False
+    dynamic: bool = False
+    family: Any = ()
 
     def __post_init__(self) -> None:
         # Lists are kept as tuples, so that a declaration is a value that can be compared and hashed.
-        for name in ("covariates", "random"):
+        for name in ("covariates", "random", "moderates"):
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        object.__setattr__(self, "family", pairs_of(self.family, "family"))
         options.require_options(self)
 
     @property
@@ -127,7 +145,8 @@ class MultilevelMediation:
     @property
     def reml(self) -> bool:
         """Whether the restricted likelihood is maximised."""
-        return (self.method or ("ML" if self.means == "latent" else "REML")) == "REML"
+        likelihood = self.means == "latent" or self.interval == "profile" or bool(self.family)
+        return (self.method or ("ML" if likelihood else "REML")) == "REML"
 
     def fit(self, data: pd.DataFrame, rng: Seed = 1, progress: bool = True) -> Result:
         """Fit both equations to the rows that are complete in all columns, and derive the effects.
@@ -141,6 +160,8 @@ class MultilevelMediation:
         columns += [self.moderator] if self.moderator else []
         labels = [self.group, *([self.above] if self.above else [])]
         frame, notes = analysis_frame(frame, columns, labels, self.formula)
+        if self.family:
+            return fit_binary(self, frame, steps, notes, rng)
         parts, more = read_parts(self, frame)
         stack = build_stack(self, parts, frame)
         held = remarks.moderator_values(self, frame, parts)
@@ -157,11 +178,12 @@ class MultilevelMediation:
         fixed, covariance = fixed_rows(self, solved)
         estimates = pd.concat([made.rows, fixed, random_rows(self, solved)], ignore_index=True)
         notes += (*remarks.about(self, solved, flat), *made.notes)
-        state = _state(solved, phi, V, steps, self._design(frame))
+        state = _state(solved, phi, V, steps, self.outcome_design(frame))
         statistics = glance_row(self, solved, len(frame), singular=any(remarks.at_zero(solved)))
         return Result(self, frame, state, estimates, statistics, covariance, made.draws, notes)
 
-    def _design(self, frame: pd.DataFrame) -> Design:
+    def outcome_design(self, frame: pd.DataFrame) -> Design:
+        """The columns of the outcome's equation as they are named in the data."""
         names = [self.mediator, self.exposure, *self.covariates, *([self.moderator] if self.moderator else [])]
         right = " + ".join(f"`{name}`" for name in names)
         return build_design(read_formula(f"`{self.outcome}` ~ {right}"), frame)[0]
@@ -169,14 +191,18 @@ class MultilevelMediation:
     def _inference(
         self, wanted: tuple[Quantity, ...], solved: Solved, phi: np.ndarray, V: np.ndarray, rng: Seed, progress: bool
     ) -> intervals.Inference:
+        df = options.few_df(len(solved.stack.groupings[-1].labels)) if self.small else np.inf
         if self.interval == "delta":
-            return intervals.delta(wanted, phi, V, self.level, second=self.design == "1-1-1")
+            return intervals.delta(wanted, phi, V, self.level, second=self.design == "1-1-1", df=df)
         if self.interval == "monte-carlo":
-            return intervals.monte_carlo(wanted, phi, V, self.level, self.draws, rng)
+            return intervals.monte_carlo(wanted, phi, V, self.level, self.draws, rng, df)
+        if self.interval == "profile":
+            return profile(wanted, solved, V, self.level, progress=progress)
         return intervals.bootstrap(wanted, solved, self.level, self.draws, rng, within=self.within, progress=progress)
 
     def _predict(self, result: Result, frame: pd.DataFrame) -> pd.DataFrame:
         """Outcome of rows with their own exposure and mediator in groups of the fit; missing for other groups."""
+        options.require_normal(self, "predict")
         state: MultilevelState = result.state
         parts, X = known_rows(self, result.frame, state.design, frame)
         Z = outcome_effects(self, parts, state.solved.stack.groupings[0].effects)
@@ -191,6 +217,7 @@ class MultilevelMediation:
 
     def _simulate(self, result: Result, rng: np.random.Generator, n: int) -> np.ndarray:
         """Outcomes of the rows with their own exposure and mediator; the effects of clusters are drawn anew."""
+        options.require_normal(self, "simulate")
         solved: Solved = result.state.solved
         rows = solved.stack.equation == 1
         y = np.repeat(result.state.fitted_population[None], n, axis=0)

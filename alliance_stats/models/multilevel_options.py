@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from alliance_stats.models.multilevel_mediation import MultilevelMediation
 
 Kind = Literal["1-1-1", "2-1-1", "2-2-1"]
-Interval = Literal["monte-carlo", "bootstrap", "delta"]
+Interval = Literal["monte-carlo", "bootstrap", "profile", "delta"]
 Means = Literal["manifest", "latent"]
 Method = Literal["REML", "ML"]
 PATHS = ("a", "b", "c_prime")
@@ -25,10 +26,7 @@ CONSTANT = 1e-10  # part of a column's variance within groups below which it is 
 
 def require_options(model: MultilevelMediation) -> None:
     """AllianceError for an option outside its range, or two that do not go together."""
-    for name, allowed in (("design", Kind), ("interval", Interval), ("means", Means), ("method", Method)):
-        value = getattr(model, name)
-        if value not in get_args(allowed) and not (name == "method" and value is None):
-            raise AllianceError(f"{name} is {value!r}; use one of {', '.join(get_args(allowed))}")
+    _require_choices(model)
     _require_columns_apart(model)
     if not set(model.random) <= set(PATHS) or len(set(model.random)) < len(model.random):
         raise AllianceError(f"random is {model.random!r}; use some of {', '.join(PATHS)}, each once, or () for none")
@@ -36,10 +34,94 @@ def require_options(model: MultilevelMediation) -> None:
         raise AllianceError(f"draws is {model.draws!r}; use 2 or more, 1000 for a bootstrap, 20000 for Monte Carlo")
     if not 0 < model.level < 1:
         raise AllianceError(f"level is {model.level}; use a number between 0 and 1, e.g. 0.95")
+    _require_interval(model)
     if model.means == "latent":
         _require_latent(model)
+    _require_moderates(model)
+    require_no_lag(model)
+    if model.family:
+        require_family(model)
+
+
+def _require_choices(model: MultilevelMediation) -> None:
+    for name, allowed in (("design", Kind), ("interval", Interval), ("means", Means), ("method", Method)):
+        value = getattr(model, name)
+        if value not in get_args(allowed) and not (name == "method" and value is None):
+            raise AllianceError(f"{name} is {value!r}; use one of {', '.join(get_args(allowed))}")
+
+
+def _require_interval(model: MultilevelMediation) -> None:
+    if model.interval == "profile" and model.method == "REML":
+        raise AllianceError("interval='profile' is of the likelihood; leave method out, or use method='ML'")
+    if model.small and (model.interval not in ("delta", "monte-carlo") or model.family):
+        raise AllianceError("small=True is for interval='delta' or 'monte-carlo', without family=")
     if model.within and (model.above is None or model.interval != "bootstrap"):
         raise AllianceError("within=True is for interval='bootstrap' with above=, whose groups are drawn first")
+
+
+def few_df(groups: int) -> float:
+    """Degrees of freedom for few clusters: those of a regression on exposure and mediator between them."""
+    return float(max(groups - 3, 1))
+
+
+def _require_moderates(model: MultilevelMediation) -> None:
+    if (
+        not model.moderates
+        or not set(model.moderates) <= set(PATHS)
+        or len(set(model.moderates)) < len(model.moderates)
+    ):
+        raise AllianceError(f"moderates is {model.moderates!r}; use some of {', '.join(PATHS)}, each once")
+
+
+def lagged_outcomes(model: MultilevelMediation) -> tuple[str, ...]:
+    """Covariates, or a moderator, that are the outcome at an earlier session by the names that ``Lag`` and ``Centre`` give."""
+    named = re.compile(rf"{re.escape(model.outcome)}_lag\d+(_|$)")
+    others = (model.exposure, *model.covariates, *([model.moderator] if model.moderator else []))
+    return tuple(name for name in others if named.match(name))
+
+
+def require_no_lag(model: MultilevelMediation) -> None:
+    """AllianceError for a lagged outcome beside the intercepts of the groups, unless ``dynamic=True`` insists on it."""
+    lagged = lagged_outcomes(model)
+    if lagged and not model.dynamic:
+        raise AllianceError(
+            f"'{lagged[0]}' is the outcome at an earlier session; beside the random intercept of '{model.group}' its "
+            "coefficient and the paths are biased (a dynamic panel). Leave it out, use a cross-lagged panel model with "
+            "random intercepts, or insist with dynamic=True, which prints the bias"
+        )
+
+
+def require_family(model: MultilevelMediation) -> None:
+    """AllianceError for a family that the model does not have, or an option that does not go with a binary variable."""
+    for name, family in model.family:
+        if name not in (model.mediator, model.outcome):
+            raise AllianceError(
+                f"family names '{name}'; use the mediator '{model.mediator}' or the outcome '{model.outcome}'"
+            )
+        if family != "binomial":
+            raise AllianceError(f"family of '{name}' is {family!r}; use 'binomial', or leave a normal variable out")
+    if model.design == "1-1-1" and model.random:
+        raise AllianceError(
+            f"random is {model.random!r}: with a binary mediator or outcome there are random intercepts only; use random=()"
+        )
+    refused = (
+        (model.design == "2-2-1", "design='2-2-1'"), (model.above is not None, "above="), (bool(model.moderator), "moderator="),
+        (model.means == "latent", "means='latent'"), (model.method == "REML", "method='REML'"),
+        (model.interval != "monte-carlo", f"interval={model.interval!r}"),
+    )  # fmt: skip
+    for wrong, option in refused:
+        if wrong:
+            raise AllianceError(
+                f"{option} does not go with family=; binary models have interval='monte-carlo' and ML alone"
+            )
+
+
+def require_normal(model: MultilevelMediation, where: str) -> None:
+    """AllianceError for a function that binary mediators and outcomes do not have."""
+    if model.family:
+        raise AllianceError(
+            f"{where}: a MultilevelMediation with family= gives effects alone; fit its equations with GeneralizedMixedModel"
+        )
 
 
 def _require_columns_apart(model: MultilevelMediation) -> None:

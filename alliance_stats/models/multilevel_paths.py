@@ -84,6 +84,7 @@ def _repeated(model: MultilevelMediation, places: Places, held: Sequence[tuple[s
     cov = places.covariance("a", "b") if both else None
     for name, w in held:
         yield from _chain(model, places, ("a", "b", "c_prime"), suffix, name, w, cov)
+    yield from _index(model, places, f"a{suffix}", f"b{suffix}", held)
     if cov is not None:
         yield Quantity("cov_ab", "random", cov, group=model.group)
         yield Quantity("sd(indirect)", "random", _spread(places, suffix, cov), group=model.group)
@@ -106,10 +107,35 @@ def _upper(model: MultilevelMediation, places: Places, held: Sequence[tuple[str,
         yield Quantity("b_between" if split else "b", "path", b, name, equation=model.outcome)
         yield Quantity("c_prime", "path", c, name, equation=model.outcome)
         yield from _effects(a, b, c, None, "", name)
+    yield from _index(model, places, "a", "b_between" if split else "b", held)
     if split:
         yield Quantity("b_within", "path", places.fixed("b_within"), equation=model.outcome)
         if not model.moderator:
             yield from _contextual(model, places, ("b",))
+
+
+def _index(
+    model: MultilevelMediation, places: Places, a: str, b: str, held: Sequence[tuple[str, float]]
+) -> Iterator[Quantity]:
+    """How much the indirect effect changes: a unit of the moderator where that is constant, else from one value to another.
+
+    With a alone moderated a_w b, with b alone a b_w (Hayes 2015, doi 10.1080/00273171.2014.962683); with both the indirect
+    effect is a parabola in the moderator, of which two values have one difference.
+    """
+    changed = [path for path in (a, b) if path in places.stack.by]
+    if not model.moderator or not changed:
+        return
+    (low_name, low), (high_name, high) = held[0], held[-1]
+    constant = len(changed) == 1
+    step = high - low if constant else 1.0
+    at = "" if constant or len(held) == 2 else f"({high_name}) - ({low_name})"
+
+    def product(w: float) -> Value:
+        one, other = places.moderated(a, w), places.moderated(b, w)
+        return lambda p: one(p) * other(p)
+
+    top, bottom = product(high), product(low)
+    yield Quantity(f"index({model.moderator})", "effect", lambda p: (top(p) - bottom(p)) / step, at)
 
 
 def _latent(model: MultilevelMediation, places: Places) -> Iterator[Quantity]:

@@ -177,7 +177,7 @@ def _add_moderator(
         return {}
     columns[model.moderator], by = parts.moderator, {}
     for path in moderated:
-        if path in paths:
+        if path in paths and path.removesuffix("_within").removesuffix("_between") in model.moderates:
             name = f"{paths[path]}:{model.moderator}"
             columns[name], by[path] = columns[paths[path]] * parts.moderator, name
     return by

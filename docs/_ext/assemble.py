@@ -14,7 +14,7 @@ import alliance_stats as al
 
 sys.path.insert(0, str(Path(__file__).parent))
 from api_groups import GROUPS, OTHER, Group, grouped
-from page_figures import with_figures
+from page_figures import with_figures, with_pictures
 from study_pages import studies_index, study_page
 
 DOCS = Path(__file__).parents[1]
@@ -115,6 +115,7 @@ def _figures(folder: Path) -> None:
     for page in sorted(folder.rglob("*.md")):
         back = "../" * (len(page.relative_to(folder).parts) - 1)
         text = with_figures(page.read_text(encoding="utf-8"), page.stem, folder, back)
+        text = with_pictures(text, ROOT / "notebooks", folder, back)
         for outside, inside in MOVED.items():
             text = text.replace(f"]({back}../{outside}", f"]({back}{inside}")
         _write(page, text)

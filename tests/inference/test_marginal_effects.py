@@ -211,4 +211,6 @@ def test_the_derivative_at_a_value_of_the_predictor_itself(place: float) -> None
     fit = LinearModel("y ~ x + I(x**2)").fit(frame)
     slope, bend = fit.tidy()["estimate"].iloc[1:]
     (row,) = average_marginal_effects(fit, "x", at={"x": place}).itertuples()
-    assert row.estimate == pytest.approx(slope + 2 * bend * place, rel=1e-6)  # rounding of two predictions 1e-5 SD apart
+    assert row.estimate == pytest.approx(
+        slope + 2 * bend * place, rel=1e-6
+    )  # rounding of two predictions 1e-5 SD apart

@@ -133,6 +133,8 @@ PREPARED = (al.Centre("age", by="therapist"),)
             sessions(slopes=0.0).assign(relief=lambda f: f["relief"].where(f.index % 17 > 0)),
         ),
         (model(random=("a", "b"), prepare=PREPARED, covariates=("age_between",)), sessions()),
+        (model(random=(), interval="profile"), sessions()),
+        (model(random=("a", "b"), moderator="age", moderates="a"), sessions()),
         (upper(means="latent"), trial()),
         (upper(method="ML"), trial()),
         (upper(design="2-2-1", mediator="fidelity"), trial()),
@@ -403,8 +405,8 @@ def test_moderated_paths_are_those_at_the_value() -> None:
         assert rows["a_within", at] == pytest.approx(a)
         assert rows["indirect_within", at] == pytest.approx(a * b + v["cov_ab"])
     assert any("0 is female, 1 is male" in note for note in result.notes)
-    at = model(moderator="age").fit(data).tidy()["at"]
-    assert at[at != ""].nunique() == 3
+    found = model(moderator="age").fit(data).tidy()
+    assert found.loc[found["term"] == "indirect_within", "at"].nunique() == 3
 
 
 def test_covariates_of_both_kinds_enter_both_equations() -> None:
@@ -426,7 +428,8 @@ def test_exposure_may_have_two_labels() -> None:
 
 def test_moderator_of_paths_between_clusters_belongs_to_the_cluster() -> None:
     data = trial()
-    assert upper(moderator="years").fit(data).tidy()["at"].nunique() == 4
+    found = upper(moderator="years").fit(data).tidy()
+    assert found.loc[found["term"] == "indirect", "at"].nunique() == 3
     with pytest.raises(DataError, match="varies within groups"):
         upper(moderator="noise").fit(data.assign(noise=np.arange(len(data)) % 5))
 

@@ -47,7 +47,8 @@ needs_browser = pytest.mark.skipif(
     CHROMIUM is None and not REQUIRED, reason="no chromium on this machine to show the pages"
 )
 needs_axe = pytest.mark.skipif(
-    not axe() and not REQUIRED, reason="the development package axe-playwright-python, which carries axe-core, is absent"
+    not axe() and not REQUIRED,
+    reason="the development package axe-playwright-python, which carries axe-core, is absent",
 )
 
 
