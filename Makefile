@@ -22,7 +22,7 @@ test: $(STAMP)
 	$(BIN)/pytest --nbval --nbval-current-env notebooks
 
 docs: $(STAMP)
-	$(BIN)/python docs/_ext/assemble.py docs/_build/source
+	TQDM_DISABLE=1 $(BIN)/python docs/_ext/assemble.py docs/_build/source
 	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d docs/_build/doctrees docs/_build/source docs/_build/html
 
 data: $(STAMP)

@@ -1,11 +1,14 @@
-"""For tests and doctests alike: figures that a test opened are closed after it."""
+"""For tests, doctests and notebooks alike: figures are closed after each test, and progress bars are silent."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+os.environ["TQDM_DISABLE"] = "1"  # a slow machine would write bars among the outputs of the notebooks
 
 
 @pytest.fixture(autouse=True)

@@ -299,6 +299,7 @@ def test_progress_is_shown_for_long_work_alone(
     fit = LinearModel("pain ~ alliance + arm").fit(trial())
     relative_importance(fit, **FEW)
     assert capsys.readouterr().err == ""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(progress, "DELAY", 0.0)
     relative_importance(fit, progress=False, **FEW)
     assert capsys.readouterr().err == ""
