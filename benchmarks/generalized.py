@@ -12,10 +12,8 @@ reports/benchmarks.md, between the lines that mark it; a peer that is not there 
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from table import replace_section, seconds
+from table import has_r, seconds, write_section
 
 HERE = Path(__file__).resolve().parent
 PATIENTS, SESSIONS, CASELOAD = 5000, 8, 25
@@ -165,9 +163,7 @@ def absent_peers() -> set[str]:
     """Peers that this machine does not have."""
     absent = set()
     for library, names in (("lme4", GLMER), ("glmmTMB", ("glmmTMB",)), ("geepack", ("geepack",))):
-        if shutil.which("Rscript") is None or subprocess.run(
-            ["Rscript", "-e", f"library({library}); library(jsonlite)"], capture_output=True, check=False
-        ).returncode:  # fmt: skip
+        if not has_r(library):
             absent.update(names)
     return absent
 
@@ -200,19 +196,8 @@ HEAD = (f"| {' | '.join(COLUMNS)} |", "|---|---|---:|---:|---:|---:|---|---:|---
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES])
-    chosen, absent = parser.parse_args().only, absent_peers()
-    rows = list(HEAD)
-    for case in CASES:
-        if chosen is None or case.name in chosen:
-            new = lines(case, measure(case, absent))
-            rows += new
-            print(*new, sep="\n", flush=True)
-    if absent:
-        rows += ["", f"Not on this machine: {', '.join(sorted(absent))}."]
-    if chosen is None:
-        replace_section(HERE.parent / "reports" / "benchmarks.md", "generalized", rows)
+    absent = absent_peers()
+    write_section("generalized", HEAD, CASES, lambda case: lines(case, measure(case, absent)), absent, __doc__)
 
 
 if __name__ == "__main__":

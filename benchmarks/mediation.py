@@ -13,7 +13,6 @@ reports/benchmarks.md, between the lines that mark it; a peer that is not there 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from table import replace_section, seconds
+from table import REPORT, has_r, replace_section, seconds
 
 from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.multilevel_mediation import MultilevelMediation
@@ -107,9 +106,7 @@ def in_turn(runs: dict[str, Callable[[], float]], rounds: int) -> dict[str, Time
 
 def in_r(task: str, data: pd.DataFrame, resamples: int) -> Timed | None:
     """Seconds of one resample (lavaan) or one fit (lme), and what it found; None where R or the package is missing."""
-    package = {"lavaan": "lavaan", "lme": "nlme"}[task]
-    probe = ["Rscript", "-e", f"library({package}); library(jsonlite)"]
-    if shutil.which("Rscript") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+    if not has_r({"lavaan": "lavaan", "lme": "nlme"}[task]):
         return None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "data.csv"
@@ -176,7 +173,7 @@ def main() -> None:
         print(*new, sep="\n", flush=True)
     if absent:
         rows += ["", f"Not on this machine: {', '.join(sorted(absent))}."]
-    replace_section(HERE.parent / "reports" / "benchmarks.md", "mediation", rows)
+    replace_section(REPORT, "mediation", rows)
 
 
 if __name__ == "__main__":

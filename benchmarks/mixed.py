@@ -12,9 +12,7 @@ lines that mark it; a peer that is not there is left out and said so.
 
 from __future__ import annotations
 
-import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from table import replace_section, seconds
+from table import has_r, seconds, write_section
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "validation" / "data"
@@ -148,9 +146,7 @@ def measure(case: Case, absent: set[str]) -> pd.DataFrame:
 def absent_peers() -> set[str]:
     """Peers that this machine does not have."""
     absent = set()
-    if shutil.which("Rscript") is None or subprocess.run(
-        ["Rscript", "-e", "library(lme4); library(jsonlite)"], capture_output=True, check=False
-    ).returncode:  # fmt: skip
+    if not has_r("lme4"):
         absent.add("lmer")
     probe = [sys.executable, "-c", "import mixedlm"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
@@ -183,19 +179,8 @@ HEAD = (f"| {' | '.join(COLUMNS)} |", "|---|---|---:|---:|---:|---:|---|---:|---
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES])
-    chosen, absent = parser.parse_args().only, absent_peers()
-    rows = list(HEAD)
-    for case in CASES:
-        if chosen is None or case.name in chosen:
-            new = lines(case, measure(case, absent))
-            rows += new
-            print(*new, sep="\n", flush=True)
-    if absent:
-        rows += ["", f"Not on this machine: {', '.join(sorted(absent))}."]
-    if chosen is None:
-        replace_section(HERE.parent / "reports" / "benchmarks.md", "mixed", rows)
+    absent = absent_peers()
+    write_section("mixed", HEAD, CASES, lambda case: lines(case, measure(case, absent)), absent, __doc__)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ reports/benchmarks.md, between the lines that mark it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from table import replace_section, seconds
+from table import has_r, seconds, write_section
 
 HERE = Path(__file__).resolve().parent
 
@@ -158,27 +156,12 @@ HEAD = (f"| {' | '.join(COLUMNS)} |", "|---|---:|---:|---:|---:|---|---:|---:|--
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES])
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.worker:
-        worker(given.worker)
-        return
-    probe = ["Rscript", "-e", "library(survival); library(jsonlite)"]
-    with_r = (
-        shutil.which("Rscript") is not None and not subprocess.run(probe, capture_output=True, check=False).returncode
-    )
-    rows = list(HEAD)
-    for case in CASES:
-        if given.only is None or case.name in given.only:
-            rows.append(line(case, with_r))
-            print(rows[-1], flush=True)
-    if not with_r:
-        rows += ["", "Not on this machine: survival."]
-    if given.only is None:
-        replace_section(HERE.parent / "reports" / "benchmarks.md", "survival", rows)
+    with_r = has_r("survival")
+    write_section("survival", HEAD, CASES, lambda case: [line(case, with_r)], [] if with_r else ["survival"], __doc__)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--worker"]:
+        worker(sys.argv[2])
+    else:
+        main()
