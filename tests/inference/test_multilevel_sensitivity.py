@@ -12,12 +12,14 @@ from scipy.optimize import minimize
 
 import alliance_stats as al
 from alliance_stats.errors import AllianceError
+from alliance_stats.inference.mediation_reporting import agrema
 from alliance_stats.inference.multilevel_confounded import confounded_effects
 from alliance_stats.inference.multilevel_sensitivity import multilevel_sensitivity_curve
 from alliance_stats.models.mixed_strata import Strata, row_level
 from alliance_stats.models.multilevel_fit import factors
 from alliance_stats.models.multilevel_mediation import MultilevelMediation
 from alliance_stats.numerics.mixed.tree import build_tree
+from alliance_stats.render.numbers import fixed
 from alliance_stats.result import Result
 
 
@@ -264,3 +266,10 @@ def test_refusals_name_what_there_is() -> None:
     )
     with pytest.raises(AllianceError, match="mixes the levels"):
         al.sensitivity(whole)
+
+
+def test_agrema_names_the_zero_of_every_level() -> None:
+    fit = fitted(sessions(), random=())
+    known = agrema(fit).set_index("item").loc[19, "known"]
+    zeros = al.sensitivity(fit).query("measure == 'ρ of zero effect' and level == 'within'").set_index("term")["value"]
+    assert f"indirect_within is zero at ρ = {fixed(zeros['indirect_within'])} within groups" in known
