@@ -76,7 +76,10 @@ def run(
         data, rename=_pairs(rename, "rename"), ranges=_ranges(scale), decimal=decimal, encoding=encoding, **options
     )
     typer.echo(f"{done!r}\n")
-    typer.echo(as_text(published_beside_rerun(done.comparison(), done.label).drop(columns=["source", "note"])))
+    if done.study.targets:
+        typer.echo(as_text(published_beside_rerun(done.comparison(), done.label).drop(columns=["source", "note"])))
+    else:
+        typer.echo("\n\n".join(f"{done.label(name)}\n{result!r}" for name, result in done.results.items()))
     if out is not None:
         typer.echo(f"\nReport: {done.report(out)}")
 
