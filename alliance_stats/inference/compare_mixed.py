@@ -124,6 +124,9 @@ def require_same_rows(small: Result, large: Result) -> None:
             f"compare: the models use different rows ({len(small.frame)} and {len(large.frame)}); "
             "fit both to the rows complete in all their columns"
         )
+    for r in (small, large):
+        if r.state.residual is None:
+            raise AllianceError(f"compare: {type(r.model).__name__} of this outcome has no likelihood ratio test here")
     a, b = (r.state.fitted + r.state.residual for r in (small, large))
     if not np.allclose(a, b, rtol=1e-12, atol=1e-12):
         raise AllianceError("compare: the models have different outcomes")

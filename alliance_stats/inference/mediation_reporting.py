@@ -128,6 +128,8 @@ def _methods(result: Result) -> str:
 
 
 def _sensitivity_done(result: Result) -> str:
+    if result.model.horizon is not None:
+        return "none by the package for times to an event; for the authors"
     return "sensitivity(result): correlation of the errors of mediator and outcome, E-values; " + (
         "others are for the authors" if type(result.model) is Mediation else "for natural effects only"
     )

@@ -121,7 +121,7 @@ def _rows(result: Result, groups: Groups | None) -> tuple[np.ndarray, np.ndarray
 
 def _outcome(result: Result) -> np.ndarray:
     """The outcome of the fit: what was fitted and what was left."""
-    if not hasattr(result.state, "residual"):
+    if getattr(result.state, "residual", None) is None:
         raise AllianceError(f"{type(result.model).__name__} has no residuals to compare with what it predicts")
     return np.asarray(result.state.fitted + result.state.residual, dtype=float)
 

@@ -27,11 +27,14 @@ from alliance_stats.models.mediation_options import (
     require_moderators,
     require_options,
     require_ratio,
+    require_survival,
 )
 from alliance_stats.models.mediation_outcome import outcome_draws, outcome_mean
 from alliance_stats.models.mediation_paths import coefficient_rows, path_rows, total_rows
 from alliance_stats.models.mediation_plan import Maker, Plan, make_plan
+from alliance_stats.models.mediation_survival import SurvivalState, fit_survival, predicted
 from alliance_stats.models.mediation_worlds import Contrast, exposure_contrasts, moderator_values
+from alliance_stats.models.survival_response import survival_frame
 from alliance_stats.numerics.random import Seed, stream
 from alliance_stats.result import Result, glance_frame
 
@@ -72,7 +75,8 @@ class Mediation:
     ----------
     mediators : one formula a mediator, e.g. ``["alliance ~ arm + severity"]``; serial where it contains an earlier mediator.
     outcome : the formula of the outcome, with mediators, exposure, covariates, and interactions of any of them with the
-        exposure or with moderators, e.g. ``"pain ~ arm * alliance + severity"``.
+        exposure or with moderators, e.g. ``"pain ~ arm * alliance + severity"``. A time to an event, right-censored, one row
+        a patient: ``"Surv(time, dropped) ~ arm + alliance"`` with ``horizon``, fitted by Cox regression.
     exposure : the column whose effect is split.
     contrast : (control, treated). By default the two values; every level against the first; or one unit above the mean.
     family : of responses that are not normal, ``{"responder": "binomial"}``; ``"binomial"`` (logit), ``"probit"``,
@@ -91,6 +95,8 @@ class Mediation:
     average : effects averaged over the ``"rows"``, or computed at the ``"means"`` of the covariates.
     randomised : whether the exposure was randomised; it changes the assumptions in ``notes``, not the numbers.
     prepare : steps applied to the data first.
+    horizon : of a time to an event, the time by which the probability of the event is compared. Mediators are normal then,
+        intervals percentile or Monte Carlo; b and c_prime are log hazard ratios.
 
     The sampling variation of the covariates is in bootstrap intervals only. A proportion mediated has heavy tails: its
     standard error from draws can be huge, its interval is what counts. Counts as mediators are summed to max + 10√max + 20.
@@ -124,6 +130,7 @@ class Mediation:
     average: Average = "rows"
     randomised: bool | None = None
     prepare: tuple[Step, ...] = ()
+    horizon: float | None = None
 
     def __post_init__(self) -> None:
         # Lists and dictionaries are kept as tuples, so that a declaration is a value that can be compared and hashed.
@@ -134,12 +141,13 @@ class Mediation:
         if self.contrast is not None:
             object.__setattr__(self, "contrast", tuple(self.contrast))
         require_options(self)
-        self.chain()
+        require_survival(self, self.chain(), natural=type(self) is Mediation)
 
     def __repr__(self) -> str:
+        horizon = [] if self.horizon is None else [f"by the time {self.horizon:g}"]
         options = [f"family of {name}: {family}" for name, family in self.family]
         return "\n".join(
-            [f"Mediation of the effect of {self.exposure}", *(f"  {f}" for f in self._formulas()), *options]
+            [f"Mediation of the effect of {self.exposure}", *(f"  {f}" for f in self._formulas()), *options, *horizon]
         )
 
     @property
@@ -164,11 +172,16 @@ class Mediation:
         chain = self.chain()
         steps, frame = prepared(self.prepare, data)
         labels = (self.cluster,) if self.cluster else ()
-        frame, notes = analysis_frame(frame, chain.columns, labels, self.formula)
+        if chain.surv is None:
+            frame, notes = analysis_frame(frame, chain.columns, labels, self.formula)
+        else:
+            frame, notes = survival_frame(frame, chain.surv, chain.columns, labels, self.formula)
         codes = self._codes(frame)
         require_moderators(self, chain)
         factors = frozenset(name for formula in chain.formulas for name in formula.factors)
         contrasts = exposure_contrasts(frame, self.exposure, self.contrast, factors)
+        if chain.surv is not None:
+            return fit_survival(self, chain, frame, contrasts, codes, steps, notes, rng)
         at = {name: moderator_values(frame, name, asked) for name, asked in self.at}
         equations = build_equations(chain, frame, likelihood=self.vcov == "ml")
         maker = Maker(
@@ -250,14 +263,18 @@ class Mediation:
         )  # fmt: skip
 
     def _predict(self, result: Result, frame: pd.DataFrame) -> pd.DataFrame:
-        """Mean outcome of rows with their own exposure and mediators."""
+        """Mean outcome of rows with their own exposure and mediators; of a time to an event, its probability by the horizon."""
+        if isinstance(result.state, SurvivalState):
+            return predicted(result.state, frame)
         state: MediationState = result.state
         fitted, std_error = outcome_mean(state.equations[-1], state.phi, state.covariance, frame)
         df = np.full(len(frame), float(state.df_residual))
         return pd.DataFrame({"fitted": fitted, "std_error": std_error, "df": df}, index=frame.index)
 
     def _simulate(self, result: Result, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Outcomes of the rows with their own exposure and mediators."""
+        """Outcomes of the rows with their own exposure and mediators; of a time to an event, whether it came by the horizon."""
+        if isinstance(result.state, SurvivalState):
+            return np.asarray(rng.random((n, len(result.frame))) < result.state.fitted, dtype=float)
         return outcome_draws(result.state.equations[-1], result.state.phi, rng, n)
 
     def _df(self, result: Result, weights: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_stats.errors import AllianceError, ConvergenceError, DataError, FormulaError, suggestion
 from alliance_stats.formula import Design, Formula, build_design, read_formula
+from alliance_stats.models.survival_response import Surv, read_survival_formula
 from alliance_stats.numerics.least_squares import independent_columns
 from alliance_stats.numerics.mediation import Block, Family
 from alliance_stats.numerics.mediation_fit import Fit, fit_equation
@@ -26,19 +27,20 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 MOST_LEVELS = 20
 POSSIBLE = "possible are " + ", ".join(f"'{name}'" for name in FAMILIES)
 
-NO_TIME = (
-    "survival times are not modelled here, and a ratio of hazards is no natural effect: use the state at a fixed time, known "
-    "for every row, as a binomial outcome"
-)
+TIME = "a time to an event is an outcome 'Surv(time, event) ~ …' with horizon=; a ratio of hazards is no natural effect"
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The formulas, mediators in causal order and the outcome last, and what is special about them."""
+    """The formulas, mediators in causal order and the outcome last, and what is special about them.
+
+    ``surv`` holds the columns of a time to an event; the response of its formula is the column of the event.
+    """
 
     formulas: tuple[Formula, ...]
     responses: tuple[str, ...]
     families: tuple[str, ...]
+    surv: Surv | None = None
 
     @property
     def mediators(self) -> tuple[str, ...]:
@@ -90,8 +92,7 @@ def read_chain(mediators: Sequence[str], outcome: str, exposure: str, family: Ma
 
     Raises AllianceError where the equations do not form a chain from the exposure through the mediators to the outcome.
     """
-    _require_no_time(outcome)
-    last = read_formula(outcome)
+    surv, last = _read_outcome(outcome)
     by_name: dict[str, Formula] = {}
     for text in mediators:
         formula = read_formula(text)
@@ -107,14 +108,14 @@ def read_chain(mediators: Sequence[str], outcome: str, exposure: str, family: Ma
     _require_links(by_name, last, order, exposure)
     responses = (*order, target)
     _require_families(family, responses)
-    return Chain(
-        (*(by_name[name] for name in order), last), responses, tuple(family.get(n, "gaussian") for n in responses)
-    )
+    formulas = (*(by_name[name] for name in order), last)
+    return Chain(formulas, responses, tuple(family.get(n, "gaussian") for n in responses), surv)
 
 
-def _require_no_time(outcome: str) -> None:
+def _read_outcome(outcome: str) -> tuple[Surv | None, Formula]:
     if isinstance(outcome, str) and outcome.lstrip().startswith("Surv("):
-        raise FormulaError(f"formula {outcome!r}: {NO_TIME}")
+        return read_survival_formula(outcome)
+    return None, read_formula(outcome)
 
 
 def _require_roles(by_name: Mapping[str, Formula], last: Formula, target: str, exposure: str) -> None:
@@ -167,7 +168,7 @@ def _require_families(family: Mapping[str, str], responses: Sequence[str]) -> No
                 f"family: '{name}'{suggestion(name, responses)} is no response; responses: {', '.join(responses)}"
             )
         if asked not in FAMILIES:
-            raise AllianceError(f"family of '{name}' is {asked!r}; {POSSIBLE} ({NO_TIME})")
+            raise AllianceError(f"family of '{name}' is {asked!r}; {POSSIBLE} ({TIME})")
 
 
 def build_equations(chain: Chain, frame: pd.DataFrame, *, likelihood: bool) -> tuple[Equation, ...]:

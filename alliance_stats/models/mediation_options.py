@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from alliance_stats.errors import AllianceError, require_columns
+from alliance_stats.errors import AllianceError, FormulaError, require_columns
 from alliance_stats.models.mediation_covariance import Vcov
 from alliance_stats.models.mediation_equations import Chain, Equation
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 Interval = Literal["percentile", "bca", "monte-carlo", "delta", "product"]
 Scale = Literal["response", "odds-ratio"]
 Average = Literal["rows", "means"]
+
+SURVIVAL_INTERVALS = ("percentile", "monte-carlo")
+SURVIVAL_HELP = {
+    "interval": "use 'percentile' (bootstrap) or 'monte-carlo'",
+    "at": "effects at values of a moderator are not given; fit the groups apart",
+    "scale": "effects are differences of probabilities; leave it out",
+    "vcov": "use 'classical', 'HC0', or 'CR1' with cluster=",
+}
 
 
 def pairs_of(given: Any, name: str) -> tuple[tuple[str, Any], ...]:
@@ -58,6 +66,50 @@ def _require_cluster(model: Mediation) -> None:
         )
     if model.within and model.cluster is None:
         raise AllianceError("within=True needs cluster=, the column whose rows are drawn within")
+
+
+def require_survival(model: Mediation, chain: Chain, *, natural: bool) -> None:
+    """FormulaError or AllianceError where horizon and outcome do not go together, or an option is not for a time to an event.
+
+    ``natural`` is whether the model is of natural effects, not one of its relatives.
+    """
+    surv = chain.surv
+    if surv is None:
+        if model.horizon is not None:
+            raise AllianceError(f"horizon={model.horizon!r} is for an outcome 'Surv(time, event) ~ …'; leave it out")
+        return
+    where = f"formula {model.outcome!r}"
+    if not natural:
+        raise FormulaError(f"{where}: a time to an event has natural effects only; use Mediation")
+    if surv.start is not None:
+        raise FormulaError(f"{where}: late entry and time-varying columns are not taken; write Surv(time, event)")
+    _require_horizon(model.horizon, where)
+    if surv.stop in (model.exposure, *(name for f in chain.formulas[:-1] for name in f.columns)):
+        raise FormulaError(
+            f"{where}: '{surv.stop}' is the time of the outcome; it cannot be exposure, mediator or cause"
+        )
+    for name, family in zip(chain.responses, chain.families, strict=True):
+        if family != "gaussian":
+            raise AllianceError(
+                f"family of '{name}' is {family!r}; with a time to an event mediators are normal, others not"
+            )
+    refused = {
+        "interval": model.interval not in SURVIVAL_INTERVALS, "at": bool(model.at), "scale": model.scale != "response",
+        "vcov": model.vcov in ("HC3", "CR2"),
+    }  # fmt: skip
+    for name in (name for name, bad in refused.items() if bad):
+        raise AllianceError(f"{name}={getattr(model, name)!r} is not for a time to an event; {SURVIVAL_HELP[name]}")
+
+
+def _require_horizon(horizon: float | None, where: str) -> None:
+    if horizon is None:
+        raise FormulaError(
+            f"{where}: give horizon=, the time by which the probability of the event is compared, e.g. horizon=12 (or use the "
+            "state at a fixed time, known for every row, as a binomial outcome)"
+        )
+    number = isinstance(horizon, int | float | np.number) and not isinstance(horizon, bool)
+    if not number or not np.isfinite(horizon) or horizon <= 0:
+        raise AllianceError(f"horizon is {horizon!r}; give a time above 0 within the follow-up, e.g. horizon=12")
 
 
 def require_moderators(model: Mediation, chain: Chain) -> None:

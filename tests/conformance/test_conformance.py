@@ -119,6 +119,15 @@ def mediation(mediators: str | list[str], outcome: str, exposure: str = "arm", *
     )
 
 
+def mediation_of_time(outcome: str, **options: Any) -> Case:
+    """Weeks until half of the patients, those with more pain sooner, have left."""
+    frame = mediated().assign(
+        weeks=lambda d: 1 + d["pain"].rank(ascending=False, method="first") // 10, left=lambda d: np.arange(len(d)) % 2
+    )
+    given = {"horizon": 10, "interval": "percentile", "draws": 40} | options
+    return Case(Mediation("alliance ~ arm + severity", outcome, "arm", **given), frame, frame.iloc[[3, 14, 90]])
+
+
 @cache
 def adherence() -> pd.DataFrame:
     frame = pd.read_csv(DATA / "glmm_adherence.csv")
@@ -248,6 +257,13 @@ CASES: dict[str, Case] = {
     "mediation logit": mediation("alliance ~ arm", "responder ~ arm + alliance", family={"responder": "binomial"}),
     "mediation odds ratio": mediation(
         "alliance ~ arm", "responder ~ arm * alliance", family={"responder": "binomial"}, scale="odds-ratio"
+    ),
+    "mediation of time": mediation_of_time("Surv(weeks, left) ~ arm * alliance + severity"),
+    "mediation of time in clusters": mediation_of_time(
+        "Surv(weeks, left == 1) ~ arm + alliance", cluster="therapist", within=True, randomised=True
+    ),
+    "mediation of time at means": mediation_of_time(
+        "Surv(weeks, left) ~ arm + alliance + C(group)", interval="monte-carlo", average="means"
     ),
     "interventional": mediation(
         ["alliance ~ arm + severity", "trust ~ arm + alliance + severity"],

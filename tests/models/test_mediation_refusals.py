@@ -70,7 +70,7 @@ def test_declarations_that_are_refused(case: str) -> None:
         declared(**options)
 
 
-def test_a_survival_outcome_is_refused() -> None:
+def test_a_survival_outcome_needs_a_horizon() -> None:
     with pytest.raises(FormulaError, match="use the state at a fixed time"):
         declared(outcome="Surv(week, left) ~ arm + alliance")
     with pytest.raises(AllianceError, match="a ratio of hazards is no natural effect"):
