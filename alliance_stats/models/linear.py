@@ -166,7 +166,20 @@ class LinearModel:
             np.einsum("ij,jk,ik->i", weights, V, weights)
             for V in (result.covariance.to_numpy(), state.bread * state.sigma**2)
         )
-        return np.where(robust < NOTHING * classical, np.nan, self._robust_df(result, weights))
+        unknown = robust < NOTHING * classical
+        if self.vcov == "HC3":
+            unknown |= self._rests_on_exact_rows(result, weights)
+        return np.where(unknown, np.nan, self._robust_df(result, weights))
+
+    def _rests_on_exact_rows(self, result: Result, weights: np.ndarray) -> np.ndarray:
+        """Whether rows of leverage 1, whose residual is zero whatever their error, speak for a combination."""
+        state: LinearState = result.state
+        X = state.design.matrix(result.frame)[:, state.kept]
+        exact = X[sandwich.exact_rows(X, state.bread)]
+        share = (weights @ state.bread @ exact.T) ** 2
+        return np.asarray(
+            (share > NOTHING * np.einsum("ij,jk,ik->i", weights, state.bread, weights)[:, None]).any(axis=1)
+        )
 
     def _robust_df(self, result: Result, weights: np.ndarray) -> np.ndarray:
         if self.vcov == "HC3":
@@ -179,7 +192,8 @@ class LinearModel:
     def _joint_df(self, result: Result, weights: np.ndarray) -> tuple[float, float]:
         q = len(weights)
         if self.vcov != "CR2":
-            return float(self._df(result, weights)[0]), 1.0
+            df = self._df(result, weights)
+            return float(df[0]) if np.isfinite(df).all() else np.nan, 1.0
         eta = self._bias_reduced(result, cluster_codes(result.frame, self.cluster)).hotelling(weights)
         return eta - q + 1, (eta - q + 1) / eta
 
@@ -202,8 +216,8 @@ def _dropped(fit: LeastSquares, X: np.ndarray) -> Any:
 
 def _estimates(draft: Result) -> pd.DataFrame:
     beta = draft.state.coefficients
-    se = np.sqrt(np.diag(draft.covariance))
     df = draft.model._df(draft, np.eye(len(beta)))
+    se = np.where(np.isnan(df), np.nan, np.sqrt(np.diag(draft.covariance)))
     half = t_quantile((1 + draft.model.level) / 2, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(np.isnan(df), np.nan, beta / se)

@@ -1,13 +1,15 @@
 """Sampling covariance of the parameters of all equations together.
 
-Model-based blocks are independent of one another, as maximum likelihood has it for errors that are independent (lavaan
-gives the same). Robust ones stack the influence of each row (or cluster) on every equation, so that equations whose errors go
-together do not count as independent.
+Model-based ones take the errors of two normal responses of which neither predicts the other, such as those of parallel
+mediators, as correlated by what their residuals share (lavaan with ``m1 ~~ m2``; Zellner 1962, doi
+10.1080/01621459.1962.10480664); all other blocks are independent of one another. Robust ones stack the influence of each row
+(or cluster) on every equation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -25,7 +27,7 @@ def joint_covariance(equations: Sequence[Equation], vcov: str, codes: np.ndarray
     Raises AllianceError for CR2 with an equation that is not normal.
     """
     if vcov in ("classical", "ml"):
-        return _blocks([equation.fit.classical for equation in equations])
+        return _model_based(equations, likelihood=vcov == "ml")
     if vcov in ("HC0", "HC3"):
         rows = np.column_stack([_influence(equation, leverage=vcov == "HC3") for equation in equations])
         return np.asarray(rows.T @ rows)
@@ -48,6 +50,35 @@ def degrees_of_freedom(equation: Equation, vcov: str, codes: np.ndarray | None) 
     if vcov == "CR1":
         return np.full(p, float(codes.max()))
     return sandwich.cr2(equation.X, _bread(equation.X), codes).satterthwaite(np.eye(p))
+
+
+def _model_based(equations: Sequence[Equation], *, likelihood: bool) -> np.ndarray:
+    joint = _blocks([equation.fit.classical for equation in equations])
+    ends = np.cumsum([len(equation.fit.classical) for equation in equations])
+    for (j, one), (k, other) in combinations(enumerate(equations), 2):
+        if _parallel(one, other):
+            shared = _shared(one, other, likelihood=likelihood)
+            here, there = (slice(end - size, end) for end, size in ((ends[j], len(shared)), (ends[k], shared.shape[1])))
+            joint[here, there], joint[there, here] = shared, shared.T
+    return joint
+
+
+def _parallel(one: Equation, other: Equation) -> bool:
+    """Whether both responses are normal and neither predicts the other."""
+    apart = one.response not in other.design.variables and other.response not in one.design.variables
+    return apart and one.family.name == other.family.name == "gaussian"
+
+
+def _shared(one: Equation, other: Equation, *, likelihood: bool) -> np.ndarray:
+    """Covariance of coefficients and log variances of two equations whose errors go together."""
+    n, p = one.X.shape
+    q = other.X.shape[1]
+    free = n if likelihood else np.sqrt((n - p) * (n - q))
+    left, right = one.y - one.fit.fitted, other.y - other.fit.fitted
+    shared = np.zeros((p + 1, q + 1))
+    shared[:p, :q] = left @ right / free * (_bread(one.X) @ (one.X.T @ other.X) @ _bread(other.X))
+    shared[p, q] = 2 / free * (left @ right) ** 2 / max((left @ left) * (right @ right), np.finfo(float).tiny)
+    return shared
 
 
 def _influence(equation: Equation, *, leverage: bool) -> np.ndarray:

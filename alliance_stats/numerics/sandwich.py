@@ -22,6 +22,11 @@ def hc3(X: np.ndarray, residuals: np.ndarray, bread: np.ndarray) -> np.ndarray:
     return np.asarray(half.T @ half)
 
 
+def exact_rows(X: np.ndarray, bread: np.ndarray) -> np.ndarray:
+    """Places of the rows of leverage 1."""
+    return np.flatnonzero(1 - np.einsum("ij,jk,ik->i", X, bread, X) <= SINGULAR)
+
+
 def cr1(X: np.ndarray, residuals: np.ndarray, bread: np.ndarray, codes: np.ndarray, *, small: bool) -> np.ndarray:
     """Cluster sandwich times G/(G − 1); with ``small`` also times (n − 1)/(n − p), as Stata does (CR1S)."""
     n, p = X.shape

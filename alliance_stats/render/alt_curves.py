@@ -27,7 +27,7 @@ def tell_interaction(ax: Axes, given: Given) -> Described:
     over = "" if points is None else f" Under the lines {counted(len(points), 'observation')}."
     start = f"{ylabel(ax)} against {xlabel(ax)} ({span(curves[x])}) by {name_of(by)}, fitted lines with bands. "
     data = curves if points is None else layers(curve=curves, observed=points)
-    return Described(start + _lines(curves, x, by) + over + _maximum(given), data.reset_index(drop=True))
+    return Described(start + said_lines(curves, x, by) + over + said_maximum(given), data.reset_index(drop=True))
 
 
 def tell_completion(ax: Axes, given: Given) -> Described:
@@ -41,14 +41,18 @@ def tell_completion(ax: Axes, given: Given) -> Described:
     done = "" if points is None else f" {int(points[y].sum())} of {counted(len(points), 'patient')} completed."
     start = f"Predicted probability: {ylabel(ax)} against {xlabel(ax)} ({span(curves[x])}), with bands. "
     data = curves if points is None else layers(curve=curves, patient=points)
-    return Described(start + _lines(curves, x, by, share=True) + done + _maximum(given), data.reset_index(drop=True))
+    return Described(
+        start + said_lines(curves, x, by, share=True) + done + said_maximum(given), data.reset_index(drop=True)
+    )
 
 
-def _maximum(given: Given) -> str:
+def said_maximum(given: Given) -> str:
+    """The line at the scale's maximum, where there is one."""
     return "" if given["ceiling"] is None else f" A line marks the scale maximum, {given['ceiling']:g}."
 
 
-def _lines(curves: pd.DataFrame, x: str, by: str | None, *, share: bool = False) -> str:
+def said_lines(curves: pd.DataFrame, x: str, by: str | None, *, share: bool = False) -> str:
+    """Where the line of each group starts and ends, as a sentence."""
     said = percent if share else number
     parts = []
     for group in levels(curves[by]) if by else [None]:
@@ -79,7 +83,7 @@ def tell_trajectories(ax: Axes, given: Given) -> Described:
         f"{ylabel(ax)} against {xlabel(ax)} ({span(curve[x])}), population curve{'s' * (by is not None)} with bands. "
     )
     if raw is None:
-        return Described(start + _lines(curve, x, by), curve.reset_index(drop=True))
+        return Described(start + said_lines(curve, x, by), curve.reset_index(drop=True))
     names = {"x": x, "y": given["y"], "patient": given["patient"], "by": by, "most": given["most"]}
     lines = patient_lines(raw, **names)
     shown = lines[lines["drawn"]].drop(columns="drawn")
@@ -87,7 +91,7 @@ def tell_trajectories(ax: Axes, given: Given) -> Described:
         shown = shown.drop(columns="fitted", errors="ignore")
     n, drawn = lines["line"].nunique(), shown["line"].nunique()
     under = f" Under them the courses of {drawn} of {counted(n, 'patient')}."
-    return Described(start + _lines(curve, x, by) + under, layers(curve=curve, patient=shown))
+    return Described(start + said_lines(curve, x, by) + under, layers(curve=curve, patient=shown))
 
 
 def tell_slopes(ax: Axes, given: Given) -> Described:

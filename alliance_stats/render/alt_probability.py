@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from alliance_stats.render.alt_curves import said_lines, said_maximum
 from alliance_stats.render.alt_words import counted, layers, span, xlabel, ylabel
 from alliance_stats.render.caterpillar_rows import caterpillar_rows
 from alliance_stats.render.described import Described, Given
 from alliance_stats.render.numbers import number, percent
-from alliance_stats.render.style import levels, name_of
+from alliance_stats.render.style import name_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,20 +17,15 @@ if TYPE_CHECKING:
 
 def tell_outcome_curve(ax: Axes, given: Given) -> Described:
     """Where each group's curve starts and ends."""
-    x, by, raw, said = given["x"], given["by"], given["raw"], _said(given["share"])
+    x, by, raw = given["x"], given["by"], given["raw"]
     factors = [by] if by else []
     curves = given["curves"][[*factors, x, "fitted", "conf_low", "conf_high"]]
     points = None if raw is None else raw[[*factors, x, given["y"]]].dropna()
-    lines = []
-    for group in levels(curves[by]) if by else [None]:
-        rows = (curves if by is None else curves[curves[by] == group]).sort_values(x)
-        ends = f"from {said(float(rows['fitted'].iloc[0]))} to {said(float(rows['fitted'].iloc[-1]))}"
-        lines.append(ends.capitalize() if by is None else f"{name_of(group)}: {ends}")
+    lines = said_lines(curves, x, by, share=given["share"])
     over = "" if points is None else f" Under it {counted(len(points), 'observation')}."
-    end = "" if given["ceiling"] is None else f" A line marks the scale maximum, {given['ceiling']:g}."
     start = f"Expected outcome: {ylabel(ax)} against {xlabel(ax)} ({span(curves[x])}), with bands. "
     data = curves if points is None else layers(curve=curves, observed=points)
-    return Described(f"{start}{'; '.join(lines)}.{over}{end}", data.reset_index(drop=True))
+    return Described(f"{start}{lines}{over}{said_maximum(given)}", data.reset_index(drop=True))
 
 
 def tell_effect_curve(ax: Axes, given: Given) -> Described:

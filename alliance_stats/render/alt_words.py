@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from alliance_stats.render.numbers import number
+from alliance_stats.render.numbers import number, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,9 +57,9 @@ def interval(row: Any) -> str:
     """``estimate [low, high]`` of a row with these columns.
 
     >>> interval({"estimate": 1.234, "conf_low": 0.5, "conf_high": 2.0})
-    '1.23 [0.500, 2.00]'
+    '1.23 [0.50, 2.00]'
     """
-    return f"{number(row['estimate'])} [{number(row['conf_low'])}, {number(row['conf_high'])}]"
+    return with_interval(row["estimate"], row["conf_low"], row["conf_high"])
 
 
 def excluding(rows: pd.DataFrame, value: float | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
-from alliance_stats.render.figure_style import text_size
+from alliance_stats.render.ceiling import at_maximum, check_ceiling, mark_ceiling, share_labels
 from alliance_stats.render.numbers import number, percent
 from alliance_stats.render.style import (
     GREY,
@@ -62,9 +62,9 @@ def interaction(
     drawn = _raw(raw, groups, x, by, y)
     labels = {group: name_of(group) for group in groups}
     if ceiling is not None:
-        _check_ceiling(curves, raw, x, ceiling)
+        check_ceiling(curves, raw, x, ceiling)
         if raw is not None:
-            labels |= _share_labels(at_maximum(raw, x=x, by=by, ceiling=ceiling), by)
+            labels |= share_labels(at_maximum(raw, x=x, by=by, ceiling=ceiling), by)
     with house():
         new = ax is None
         ax = canvas(height=72)[0] if ax is None else ax
@@ -75,27 +75,13 @@ def interaction(
         if drawn is not None:
             _clouds(ax, drawn, x, by, str(y), groups)
         if ceiling is not None:
-            _mark_ceiling(ax, ceiling)
+            mark_ceiling(ax, ceiling)
         dress(ax, name_of(x) if xlabel is None else xlabel, name_of(y or "fitted") if ylabel is None else ylabel)
         lost = "" if raw is None else left_out(raw, [x, by, str(y)])
         legend_above(ax, handles + [nothing()] * bool(lost), [*labels.values(), *([lost] if lost else [])])
         if new:
             give_height(ax)
     return ax
-
-
-def at_maximum(raw: pd.DataFrame, *, x: str, by: str, ceiling: float) -> pd.DataFrame:
-    """How many of each group are at the scale's maximum: columns by, ``n n_maximum share``.
-
-    >>> raw = pd.DataFrame({"alliance": [7, 7, 5, 7, 3, None], "arm": list("aaabbb")})
-    >>> at_maximum(raw, x="alliance", by="arm", ceiling=7)["n_maximum"].tolist()
-    [2, 1]
-    """
-    checked(raw, "at_maximum", needed=[by], numeric=[x])
-    observed = raw[[x, by]].dropna()
-    top = observed.assign(top=np.isclose(observed[x], ceiling, rtol=1e-9, atol=1e-9))
-    rows = [(g, int((top[by] == g).sum()), int(top.loc[top[by] == g, "top"].sum())) for g in levels(observed[by])]
-    return pd.DataFrame([(g, n, k, k / n) for g, n, k in rows], columns=[by, "n", "n_maximum", "share"])
 
 
 def johnson_neyman(
@@ -176,21 +162,6 @@ def _raw(raw: pd.DataFrame | None, groups: dict[Any, Look], x: str, by: str, y: 
     return raw.dropna(subset=[x, by, y])
 
 
-def _check_ceiling(curves: pd.DataFrame, raw: pd.DataFrame | None, x: str, ceiling: float) -> None:
-    highest = max(float(frame[x].max()) for frame in (curves, raw) if frame is not None)
-    if highest > ceiling + 1e-9:
-        raise DataError(
-            f"interaction: ceiling={ceiling:g}, but column {x!r} goes up to {highest:g}; they need one unit"
-        )
-
-
-def _share_labels(shares: pd.DataFrame, by: str) -> dict[Any, str]:
-    return {
-        group: f"{name_of(group)} ({percent(share)} at maximum)"
-        for group, share in zip(shares[by], shares["share"], strict=True)
-    }
-
-
 def _line(ax: Axes, rows: pd.DataFrame, x: str, look: Look, *, marked: bool) -> Any:
     from matplotlib.lines import Line2D
 
@@ -207,18 +178,6 @@ def _clouds(ax: Axes, drawn: pd.DataFrame, x: str, by: str, y: str, groups: dict
             rows[x], rows[y], s=9, marker=look.marker, facecolors="none", edgecolors=look.colour, linewidths=0.6,
             alpha=0.5, zorder=1, rasterized=len(drawn) > MANY,
         )  # fmt: skip
-
-
-def _mark_ceiling(ax: Axes, ceiling: float) -> None:
-    """A line at the maximum; its label stands to the right of it, where no data can be."""
-    left, right = ax.get_xlim()
-    ax.axvline(ceiling, color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    ax.set_xlim(left, max(right, ceiling + 0.1 * (ceiling - left)))
-    ax.annotate(
-        f"scale maximum ({number(ceiling) if ceiling != round(ceiling) else f'{ceiling:.0f}'})", (ceiling, 0.5),
-        xycoords=ax.get_xaxis_transform(), xytext=(4, 0), textcoords="offset points", rotation=90, va="center",
-        ha="left", fontsize=text_size(), color=GREY,
-    )  # fmt: skip
 
 
 def _regions(

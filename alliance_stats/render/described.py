@@ -81,7 +81,7 @@ def alt_text(drawn: Axes | Figure | SubFigure) -> str:
     >>> from alliance_stats.render import figures
     >>> rows = pd.DataFrame({"term": ["alliance"], "estimate": [-0.4], "conf_low": [-0.7], "conf_high": [-0.1]})
     >>> alt_text(figures.forest(rows, xlabel="Pain (points)"))
-    'Forest plot of 1 estimate of Pain (points) with its interval. alliance: −0.40 [−0.70, −0.10]. 1 of 1 intervals exclude 0.'
+    'Forest plot of 1 estimate of Pain (points) with its interval. Alliance: −0.40 [−0.70, −0.10]. 1 of 1 intervals exclude 0.'
     """
     found = _kept(drawn, "alt_text")
     if len(found) == 1:

@@ -6,9 +6,10 @@ from alliance_stats.render import alt_checks, alt_course, alt_curves, alt_estima
 from alliance_stats.render.caterpillar import caterpillar as _caterpillar
 from alliance_stats.render.caterpillar import caterpillars as _caterpillars
 from alliance_stats.render.caterpillar_rows import caterpillar_rows
-from alliance_stats.render.curves import at_maximum, significant_regions
+from alliance_stats.render.ceiling import at_maximum
 from alliance_stats.render.curves import interaction as _interaction
 from alliance_stats.render.curves import johnson_neyman as _johnson_neyman
+from alliance_stats.render.curves import significant_regions
 from alliance_stats.render.described import alt_text, described, figure_data
 from alliance_stats.render.figure_style import figure_style
 from alliance_stats.render.flow import participant_flow as _participant_flow

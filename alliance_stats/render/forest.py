@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 
 from alliance_stats.errors import DataError
 from alliance_stats.render.figure_style import SMALLEST, one_column, points, text_size
-from alliance_stats.render.numbers import fixed, number
+from alliance_stats.render.labels import capital, readable
+from alliance_stats.render.numbers import with_intervals
 from alliance_stats.render.style import (
     GREY,
     INK,
@@ -101,7 +101,7 @@ def forest_rows(
     >>> rows = pd.DataFrame({"term": ["alliance:arm[T.exercise]"], "estimate": [12.5], "conf_low": [9.5],
     ...                      "conf_high": [15.5]})
     >>> forest_rows(rows).loc[0, ["label", "numbers"]].tolist()
-    ['alliance × arm: exercise', '12.5 [9.5, 15.5]']
+    ['Alliance × arm: exercise', '12.5 [9.5, 15.5]']
     """
     checked(estimates, "forest", needed=["term"], numeric=["estimate", "conf_low", "conf_high"])
     rows = estimates[~estimates["term"].isin(list(exclude))]
@@ -111,7 +111,7 @@ def forest_rows(
         raise DataError(f"forest: no rows are left; terms: {', '.join(map(str, estimates['term']))}; see exclude=")
     drawn = rows[["estimate", "conf_low", "conf_high"]].astype(float).reset_index(drop=True)
     drawn.insert(0, "label", _labels(rows, labels or {}))
-    return drawn.assign(numbers=[_numbers(*row) for row in drawn.iloc[:, 1:].itertuples(index=False)])
+    return drawn.assign(numbers=with_intervals(drawn))
 
 
 def _labels(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
@@ -120,34 +120,14 @@ def _labels(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
     parts = {name: rows[name].fillna("").astype(str).tolist() for name in more}
     if len(set(parts.get("equation", []))) < 2:
         parts.pop("equation", None)
-    texts = [labels.get(term, _term(str(term))) for term in rows["term"]]
+    texts = [labels.get(term, readable(str(term))) for term in rows["term"]]
     responses = parts.pop("equation", [""] * len(texts))
     texts = [
         f"{name_of(response)}: {text}" if response else text for response, text in zip(responses, texts, strict=True)
     ]
     for column in parts.values():
         texts = [f"{text}, {name_of(value)}" if value else text for text, value in zip(texts, column, strict=True)]
-    return texts
-
-
-def _term(term: str) -> str:
-    levels = re.sub(r"\[(?:T\.)?([^\]]*)\]", r"= \1", term)
-    return name_of(levels).replace(":", " × ").replace("= ", ": ")
-
-
-def _numbers(estimate: float, low: float, high: float) -> str:
-    """Two significant digits of the half-width, so that no digit is pretended."""
-    if np.isnan(estimate):
-        return "not estimated"
-    if np.isnan(low) or np.isnan(high):
-        return number(estimate)
-    half = (high - low) / 2
-    places = 1 - int(np.floor(np.log10(half))) if 0 < half < np.inf else -99
-    if not 0 <= places <= 6 or abs(estimate) > 1e9:
-        return f"{number(estimate)} [{number(low)}, {number(high)}]"
-    # One more digit where an end that is not 0 would print as 0.
-    places += any(value != 0 and round(value, places) == 0 for value in (estimate, low, high))
-    return f"{fixed(estimate, places)} [{fixed(low, places)}, {fixed(high, places)}]"
+    return [text if term in labels else capital(text) for term, text in zip(rows["term"], texts, strict=True)]
 
 
 def _texts(rows: pd.DataFrame, across: float) -> tuple[list[str], list[str]]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError
-from alliance_stats.render.curves import at_maximum, interaction
+from alliance_stats.render.ceiling import at_maximum
+from alliance_stats.render.curves import interaction
 from alliance_stats.render.numbers import percent
 from alliance_stats.render.style import (
     GREY,

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 Kind = Literal["effects", "worlds", "parts"]
 MEANING: Mapping[str, str] = {
-    "indirect": "indirect: through the mediator",
-    "direct": "direct: not through the mediator",
-    "total": "total",
-    "acme_control": "indirect, had all been controls (ACME control)",
-    "acme_treated": "indirect, had all been treated (ACME treated)",
-    "ade_control": "direct, mediator as in controls (ADE control)",
-    "ade_treated": "direct, mediator as in treated (ADE treated)",
-    "cde": "direct, mediator held fixed (CDE)",
-    "intref": "interaction alone (INTref)",
-    "intmed": "interaction and mediation (INTmed)",
-    "pie": "mediation alone (PIE)",
-    "excess_cde": "direct, mediator held fixed (excess of CDE)",
-    "proportion_mediated": "proportion mediated",
+    "indirect": "Indirect: through the mediator",
+    "direct": "Direct: not through the mediator",
+    "total": "Total",
+    "acme_control": "Indirect, had all been controls (ACME control)",
+    "acme_treated": "Indirect, had all been treated (ACME treated)",
+    "ade_control": "Direct, mediator as in controls (ADE control)",
+    "ade_treated": "Direct, mediator as in treated (ADE treated)",
+    "cde": "Direct, mediator held fixed (CDE)",
+    "intref": "Interaction alone (INTref)",
+    "intmed": "Interaction and mediation (INTmed)",
+    "pie": "Mediation alone (PIE)",
+    "excess_cde": "Direct, mediator held fixed (excess of CDE)",
+    "proportion_mediated": "Proportion mediated",
 }
 CHOSEN: Mapping[Kind, tuple[str, ...]] = {
     "effects": ("indirect", "direct", "total"),
@@ -58,7 +58,7 @@ def effect_forest(
     ...                      "conf_low": [-0.4, -0.3, -0.6], "conf_high": [-0.1, 0.1, 0.0]})
     >>> ax = effect_forest(rows, xlabel="Pain (points)")
     >>> [label.get_text().split(":")[0] for label in ax.get_yticklabels()]
-    ['indirect', 'direct', 'total']
+    ['Indirect', 'Direct', 'Total']
     """
     rows, names = effect_rows(estimates, kind, labels)
     across = one_column() if width is None else width
@@ -98,10 +98,10 @@ def effect_rows(
 def _called(terms: pd.Series[str], labels: Mapping[str, str]) -> dict[str, str]:
     """Names of the effects: in words, paths by their mediators, and those that the caller wants otherwise."""
     paths = {term: _path_label(term) for term in terms if term.startswith("indirect(")}
-    several = {"indirect": "indirect: through the mediators together", "direct": "direct: through none of them"}
+    several = {"indirect": "Indirect: through the mediators together", "direct": "Direct: through none of them"}
     return {**MEANING, **(several if paths else {}), **paths, **labels}
 
 
 def _path_label(term: str) -> str:
     inside = term.removeprefix("indirect(").removesuffix(")").replace("_", " ")
-    return f"indirect: through {inside.replace('>', ', then ')}"
+    return f"Indirect: through {inside.replace('>', ', then ')}"

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -56,6 +57,31 @@ def fixed(value: float, decimals: int = 2) -> str:
     '−0.26'
     """
     return "" if not np.isfinite(value) else _minus(f"{value:.{decimals}f}")
+
+
+def with_interval(estimate: float, low: float, high: float) -> str:
+    """An estimate with its interval, all in two significant digits of the half-width, so that no digit is pretended.
+
+    >>> with_interval(-0.4213, -0.7, -0.1), with_interval(12.5, 9.5, 15.5), with_interval(0.2, float("nan"), float("nan"))
+    ('−0.42 [−0.70, −0.10]', '12.5 [9.5, 15.5]', '0.200')
+    """
+    if np.isnan(estimate):
+        return "not estimated"
+    if np.isnan(low) or np.isnan(high):
+        return number(estimate)
+    half = (high - low) / 2
+    places = 1 - int(np.floor(np.log10(half))) if 0 < half < np.inf else -99
+    if not 0 <= places <= 6 or abs(estimate) > 1e9:
+        return f"{number(estimate)} [{number(low)}, {number(high)}]"
+    # One more digit where an end that is not 0 would print as 0.
+    places += any(value != 0 and round(value, places) == 0 for value in (estimate, low, high))
+    return f"{fixed(estimate, places)} [{fixed(low, places)}, {fixed(high, places)}]"
+
+
+def with_intervals(rows: pd.DataFrame) -> list[str]:
+    """``with_interval`` of every row of ``estimate conf_low conf_high``."""
+    values = rows[["estimate", "conf_low", "conf_high"]].astype(float)
+    return [with_interval(*row) for row in values.itertuples(index=False)]
 
 
 def percent(share: float) -> str:

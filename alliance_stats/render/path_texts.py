@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from alliance_stats.errors import DataError
-from alliance_stats.render.forest import forest_rows
+from alliance_stats.render.labels import interval_method
+from alliance_stats.render.numbers import with_intervals
 from alliance_stats.render.style import name_of, text_width, wrap
 
 
@@ -22,8 +23,7 @@ def path_rows(estimates: pd.DataFrame) -> pd.DataFrame:
         raise DataError(
             f"path_diagram: {rows.loc[several, 'term'].iloc[0]!r} is one of several levels; two exposure values are drawn"
         )
-    numbers = forest_rows(rows.assign(component="fixed"), exclude=())["numbers"]
-    return rows[["term", "equation", "estimate", "conf_low", "conf_high"]].assign(numbers=numbers.to_numpy())
+    return rows[["term", "equation", "estimate", "conf_low", "conf_high"]].assign(numbers=with_intervals(rows))
 
 
 def kind_of(rows: pd.DataFrame) -> str:
@@ -53,9 +53,7 @@ def names_of(rows: pd.DataFrame, exposure: str, labels: Mapping[str, str]) -> di
 def effects_shown(estimates: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str, str]]:
     """Names and numbers of the indirect effects, one a path where there are several, and of the total effect."""
     shown = _effects(estimates)
-    if shown.empty:
-        return []
-    return [(_effect(t, labels), n) for t, n in zip(shown["term"], forest_rows(shown)["numbers"], strict=True)]
+    return [(_effect(t, labels), n) for t, n in zip(shown["term"], with_intervals(shown), strict=True)]
 
 
 def _effects(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +68,9 @@ def effect_lines(estimates: pd.DataFrame, rows: pd.DataFrame, labels: Mapping[st
     lines = [_line(name, numbers, across) for name, numbers in effects_shown(estimates, labels)]
     if "interval" in estimates and estimates["interval"].astype(bool).any():
         kinds = {"arrows": _interval(estimates, "path"), "effects": _interval(_effects(estimates), "effect")}
-        lines.append("intervals: " + ", ".join(f"{what} {kind}" for what, kind in kinds.items() if kind))
+        told = [f"{interval_method(kind)} ({what})" for what, kind in kinds.items() if kind]
+        same = len(told) == 2 and kinds["arrows"] == kinds["effects"]
+        lines.append("intervals: " + (interval_method(kinds["arrows"]) if same else ", ".join(told)))
     fixed = estimates[estimates["component"] == "fixed"]["term"].astype(str)
     mediators = {name for name in rows["equation"] if (fixed.str.startswith(f"{name}~")).any()}
     if any(":" in term.split("~", 1)[-1] for term in fixed) and mediators:

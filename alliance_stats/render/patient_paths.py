@@ -11,7 +11,7 @@ from alliance_stats.errors import DataError
 from alliance_stats.render.alt_words import counted, span, ylabel
 from alliance_stats.render.caterpillar_rows import interval_name
 from alliance_stats.render.described import Described, Given
-from alliance_stats.render.forest import forest_rows
+from alliance_stats.render.numbers import with_intervals
 from alliance_stats.render.style import (
     GREY,
     INK,
@@ -126,9 +126,8 @@ def _average(ax: Axes, average: pd.DataFrame) -> list[tuple[Artist, str]]:
         [at], [row["estimate"]], [[row["estimate"] - row["conf_low"]], [row["conf_high"] - row["estimate"]]], color=INK,
         marker="o", markersize=4, capsize=3, linewidth=1.2, linestyle="none",
     )  # fmt: skip
-    numbers = forest_rows(rows.reset_index(drop=True))["numbers"].iloc[0]
     name = interval_name(rows.assign(interval=rows.get("interval", "")))
-    return [(whisker.lines[0], f"average indirect effect ({name})"), (nothing(), str(numbers))]
+    return [(whisker.lines[0], f"average indirect effect ({name})"), (nothing(), with_intervals(rows)[0])]
 
 
 def tell_patient_paths(ax: Axes, given: Given) -> Described:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from alliance_stats.errors import DataError
 from alliance_stats.render.caterpillar import caterpillar
-from alliance_stats.render.curves import _mark_ceiling, interaction, johnson_neyman
+from alliance_stats.render.ceiling import mark_ceiling
+from alliance_stats.render.curves import interaction, johnson_neyman
 from alliance_stats.render.numbers import number, percent
 from alliance_stats.render.style import canvas, checked, give_height, house, legend_above, name_of
 
@@ -89,7 +90,7 @@ def effect_curve(
         ylabel = default if ylabel is None else ylabel
         johnson_neyman(curve, x=x, observed=observed, ax=ax, xlabel=xlabel, ylabel=ylabel)
         if ceiling is not None:
-            _mark_ceiling(ax, ceiling)
+            mark_ceiling(ax, ceiling)
         if share:
             ax.yaxis.set_major_formatter(lambda value, _: _points(value))
         if new:

@@ -9,7 +9,7 @@ import pandas as pd
 from alliance_stats.errors import DataError
 from alliance_stats.render.caterpillar_rows import interval_name
 from alliance_stats.render.figure_style import text_size
-from alliance_stats.render.forest import forest_rows
+from alliance_stats.render.numbers import with_intervals
 from alliance_stats.render.style import (
     GREY,
     LOOKS,
@@ -105,7 +105,7 @@ def _numbers(effects: pd.DataFrame) -> dict[str, str]:
     absent = [term for term in EFFECTS if list(rows.index).count(term) != 1]
     if absent:
         raise DataError(f"within_between: effects need one row {absent[0]!r}; terms: {', '.join(map(str, rows.index))}")
-    return dict(zip(EFFECTS, forest_rows(rows.loc[list(EFFECTS)].reset_index(drop=True))["numbers"], strict=True))
+    return dict(zip(EFFECTS, with_intervals(rows.loc[list(EFFECTS)]), strict=True))
 
 
 def _slope_entries(ax: Axes, handles: dict[str, Artist], numbers: dict[str, str]) -> list[tuple[Artist, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -47,18 +47,25 @@ def as_text(frame: pd.DataFrame) -> str:
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
-def as_html(frame: pd.DataFrame, *, caption: str = "") -> str:
-    """A table with escaped text; number cells carry the class ``n`` for alignment."""
+def as_html(frame: pd.DataFrame, *, caption: str = "", row_heads: bool = False) -> str:
+    """A table with escaped text; number cells carry the class ``n`` for alignment.
+
+    With ``row_heads`` the first cell of a row is its heading, so that a screen reader says which row a number is in; an empty
+    one, under the heading of the row above, stays a cell.
+    """
     shown = rounded(frame)
     classes = [' class="n"' if right else "" for right in right_aligned(frame)]
     head = "".join(f'<th scope="col"{c}>{escape(n)}</th>' for n, c in zip(shown.columns, classes, strict=True))
-    body = "".join(f"<tr>{_cells(row, classes)}</tr>" for row in shown.itertuples(index=False))
+    body = "".join(f"<tr>{_cells(row, classes, head=row_heads)}</tr>" for row in shown.itertuples(index=False))
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cells(row: Sequence[Any], classes: Sequence[str]) -> str:
-    return "".join(f"<td{c}>{escape(str(v))}</td>" for v, c in zip(row, classes, strict=True))
+def _cells(row: Sequence[Any], classes: Sequence[str], *, head: bool) -> str:
+    cells = [f"<td{c}>{escape(str(v))}</td>" for v, c in zip(row, classes, strict=True)]
+    if head and str(row[0]):
+        cells[0] = f'<th scope="row"{classes[0]}>{escape(str(row[0]))}</th>'
+    return "".join(cells)
 
 
 def right_aligned(frame: pd.DataFrame) -> list[bool]:
@@ -80,7 +87,10 @@ def _cells_of(name: str, column: pd.Series[Any], places: list[int | None]) -> li
         return [number(v) if p is None else fixed(v, p) for v, p in zip(column, places, strict=True)]
     if name in TWO_DECIMALS:
         return [fixed(value, 2) for value in column]
-    write = p_value if name.startswith("p_") else whole if name.startswith(("df", "n_")) or name == "n" else number
+    if name.startswith("p_") or name.endswith("_p"):
+        write: Callable[[Any], str] = p_value
+    else:
+        write = whole if name.startswith(("df", "n_")) or name == "n" else number
     return [value if isinstance(value, str) else write(value) for value in column]
 
 

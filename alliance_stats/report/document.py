@@ -17,6 +17,7 @@ Node = dict[str, Any]
 API = [1, 23, 1]
 PLAIN = ["", [], []]
 WIDEST = 34  # characters of a column beyond which its text is wrapped
+EMPTY: list[Node] = [{"t": "Str", "c": "\u00a0"}]  # in Word a cell without text has the height of body text
 MARGIN = 6  # characters that the margins of a cell take
 
 
@@ -81,7 +82,10 @@ def _natural(text: str) -> int:
 
 
 def _row(cells: Sequence[Any]) -> list[Any]:
-    return [PLAIN, [[PLAIN, {"t": "AlignDefault"}, 1, 1, [{"t": "Plain", "c": _words(str(cell))}]] for cell in cells]]
+    return [
+        PLAIN,
+        [[PLAIN, {"t": "AlignDefault"}, 1, 1, [{"t": "Plain", "c": _words(str(cell)) or EMPTY}]] for cell in cells],
+    ]
 
 
 def _paragraph(text: str) -> Node:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import pandas as pd
 
 from alliance_stats.models.mediation import Mediation
-from alliance_stats.render.forest import forest_rows
 from alliance_stats.render.labels import readable
-from alliance_stats.render.numbers import fixed
+from alliance_stats.render.numbers import fixed, with_intervals
 from alliance_stats.report.mediation_tables import is_mediation, primary
 from alliance_stats.result import Result
 from alliance_stats.study.declare import Analysis, Estimand, Role
@@ -75,8 +74,7 @@ def quantitative(run: Run) -> str:
 def methods(run: Run) -> str:
     """The models and how they were fitted; the full paragraph is a section of the report."""
     found = [method_of(run.results[a.name]) for a in run.study.analyses if a.name in run.results]
-    named = [f"{m.name}{f', {m.estimation}' if m.estimation else ''}".rstrip(",") for m in found]
-    named = list(dict.fromkeys(named))
+    named = dict.fromkeys(f"{m.name}{f', {m.estimation}' if m.estimation else ''}" for m in found)
     return f"{'; '.join(named)}; in full in the section Statistical methods"
 
 
@@ -173,10 +171,8 @@ def _numbers(result: Result) -> Iterator[str]:
         rows = rows[rows["component"] == "effect"]
     if is_mediation(result):
         rows = rows[primary(rows)]
-    if rows.empty:
-        return
     limited = rows["conf_low"].notna()
-    told: Iterable[str] = forest_rows(rows[limited], exclude=())["numbers"] if limited.any() else []
+    told = with_intervals(rows[limited])
     for term, at, number in zip(rows.loc[limited, "term"], rows.loc[limited, "at"], told, strict=True):
         yield f"{readable(term)}{f' ({at})' if at else ''} {number}"
     for term, value in zip(rows.loc[~limited, "term"], rows.loc[~limited, "estimate"], strict=True):

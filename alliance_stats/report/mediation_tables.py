@@ -11,7 +11,7 @@ from alliance_stats.errors import AllianceError
 from alliance_stats.inference.mediation_sensitivity import mediation_sensitivity
 from alliance_stats.models.mediation import Mediation
 from alliance_stats.models.multilevel_mediation import MultilevelMediation
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import interval_method, readable
 from alliance_stats.report.blocks import Block
 from alliance_stats.result import Result
 
@@ -49,10 +49,10 @@ def mediation_blocks(result: Result, title: str) -> Iterator[Block]:
     several = bool(rows["term"].str.startswith("indirect(").any())
     effects, paths = rows[rows["component"] == "effect"], rows[rows["component"] == "path"]
     chosen = primary(effects)
-    intervals = ", ".join(dict.fromkeys(effects.loc[chosen, "interval"]))
+    intervals = ", ".join(map(interval_method, dict.fromkeys(effects.loc[chosen, "interval"])))
     names = pd.Series([effect_name(str(t), several=several) for t in effects["term"]], index=effects.index)
     yield Block(
-        table=_numbers(effects[chosen], "effect", names[chosen]), caption=f"{title}. Effects ({intervals} intervals)"
+        table=_numbers(effects[chosen], "effect", names[chosen]), caption=f"{title}. Effects (intervals: {intervals})"
     )
     told = [path_name(str(row.term), str(row.equation), result) for row in paths.itertuples()]
     yield Block(table=_numbers(paths, "path", pd.Series(told, index=paths.index)), caption="Paths")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
-
-import pandas as pd
 
 from alliance_stats.render.table import as_html
 from alliance_stats.report.blocks import Block
 from alliance_stats.report.sections import LEVELS, sections
 from alliance_stats.study.run import Run
-
-FIRST_CELL = re.compile(r"(<tr>)<td( class=\"n\")?>(.*?)</td>", flags=re.DOTALL)
 
 
 def report_html(run: Run, *, patients: bool = False) -> str:
@@ -57,7 +52,7 @@ def _block(block: Block) -> Any:
     from markupsafe import Markup, escape
 
     if block.table is not None:
-        table = scrolling(accessible_table(block.table, block.caption), block.caption)
+        table = scrolling(as_html(block.table, caption=block.caption, row_heads=True), block.caption)
         if not block.folded:
             return Markup(table)
         return Markup(f"<details><summary>{escape(block.caption)}</summary>{table}</details>")
@@ -67,20 +62,8 @@ def _block(block: Block) -> Any:
     return Markup(f"<p>{escape(block.text)}</p>")
 
 
-def accessible_table(frame: pd.DataFrame, caption: str) -> str:
-    """A table whose first column heads its rows, so that a screen reader says which row a number is in."""
-    table = as_html(frame, caption=caption)
-    head, body = table.split("<tbody>")
-    return f"{head}<tbody>{FIRST_CELL.sub(_row_head, body)}"
-
-
 def scrolling(content: str, label: str) -> str:
     """A region that scrolls sideways, reached by the keyboard and named for screen readers."""
     from markupsafe import escape
 
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
-
-
-def _row_head(cell: re.Match[str]) -> str:
-    """The first cell as a heading; an empty one, under the heading of the row above, stays a cell."""
-    return f'{cell[1]}<th scope="row"{cell[2] or ""}>{cell[3]}</th>' if cell[3] else cell[0]

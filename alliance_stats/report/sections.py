@@ -5,23 +5,23 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from alliance_stats.render.labels import readable
-from alliance_stats.render.numbers import fixed, number, p_value, percent
+from alliance_stats.render.labels import capital, readable
+from alliance_stats.render.numbers import percent
 from alliance_stats.render.save import as_svg
 from alliance_stats.report.blocks import Block, Section
 from alliance_stats.report.figures import drawn
-from alliance_stats.report.mediation_tables import is_mediation, mediation_blocks, term_name
+from alliance_stats.report.mediation_tables import is_mediation, term_name
 from alliance_stats.report.reporting import checklist_blocks, methods_blocks
-from alliance_stats.result import Result
-from alliance_stats.study.declare import Analysis, Estimand, Evidence, Role
-from alliance_stats.study.printed_numbers import PrintedNumbers
+from alliance_stats.report.results import ACRONYMS, results, side_by_side
+from alliance_stats.study.declare import Estimand, Evidence
 from alliance_stats.study.registration import declaration_hash, deviations
 from alliance_stats.study.run import Run
+from alliance_stats.tables.replication import printed_text, rerun_text, truth_text
+from alliance_stats.tables.styles import STYLES, unmarked
 
 ABREAST = 3  # estimands in one table
 PACKAGES = ("alliance_stats", "numpy", "pandas", "scipy", "statsmodels", "formulaic", "matplotlib")
@@ -36,17 +36,17 @@ LEVELS: dict[Evidence, str] = {
 def sections(run: Run, *, patients: bool = False) -> list[Section]:
     """All sections of a report; those without content are left out. ``patients``: show single patients as points."""
     found = [
-        Section("Question", (Block(run.study.question), Block(run.study.design))),
+        Section("Question", (Block(run.study.question), Block(f"{run.study.design.rstrip('.')}."))),
         Section("What this rests on", tuple(_evidence(run))),
         Section("Registration", tuple(_registration(run))),
         Section(f"{_compared(run)} beside rerun", tuple(_comparison(run))),
         Section("Figures", tuple(_figures(run, patients))),
-        Section("Side by side", tuple(_side_by_side(run))),
+        Section("Side by side", tuple(side_by_side(run))),
         Section("Read with care", tuple(Block(text) for text in run.study.cautions)),
         Section("Estimands", tuple(_estimands(run))),
         Section("Participants", tuple(_participants(run))),
-        Section("Primary results", tuple(_results(run, "primary"))),
-        Section("Secondary results", tuple(_results(run, "secondary"))),
+        Section("Primary results", tuple(results(run, "primary"))),
+        Section("Secondary results", tuple(results(run, "secondary"))),
         Section("Statistical methods", tuple(methods_blocks(run))),
         Section("Checklist", tuple(checklist_blocks(run))),
         Section("Audit of the printed numbers", tuple(_audits(run))),
@@ -88,11 +88,12 @@ def _names(run: Run, level: Evidence) -> str:
 def _estimands(run: Run) -> Iterator[Block]:
     """One column an estimand, as many side by side as can be read."""
     columns = [(run.label(name), _attributes(estimand)) for name, estimand in run.study.estimands.items()]
-    for first in range(0, len(columns), ABREAST):
-        frame = pd.DataFrame(dict(columns[first : first + ABREAST]))
+    parts = [dict(columns[first : first + ABREAST]) for first in range(0, len(columns), ABREAST)]
+    for part in parts:
+        of = f": {'; '.join(part)}" if len(parts) > 1 else ""
         yield Block(
-            table=frame.rename_axis("attribute").reset_index(),
-            caption="What is estimated, in the attributes of ICH E9(R1)",
+            table=pd.DataFrame(part).rename_axis("attribute").reset_index(),
+            caption=f"What is estimated, in the attributes of ICH E9(R1){of}",
         )
 
 
@@ -121,56 +122,8 @@ def _participants(run: Run) -> Iterator[Block]:
         run.label(n) if first else ""
         for n, first in zip(frame["variable"], ~frame["variable"].duplicated(), strict=True)
     ]
-    top = " “at maximum” is the share of patients at the end of the scale." if any(shares) else ""
-    yield Block(table=shown, caption=f"The variables{' by arm' * bool(run.arms)}{';' * bool(top) or '.'}{top}")
-
-
-def _results(run: Run, role: Role) -> Iterator[Block]:
-    for analysis in run.study.analyses:
-        if analysis.role == role and analysis.name in run.results:
-            yield from _result(run, analysis)
-        elif analysis.role == role and analysis.name in run.skipped:
-            yield Block(f"{run.label(analysis.name)}: not analysed. {run.skipped[analysis.name]}.")
-
-
-def _result(run: Run, analysis: Analysis) -> Iterator[Block]:
-    result = run.results[analysis.name]
-    formula = getattr(result.model, "formula", "printed means")
-    title = f"{run.label(analysis.name)} ({run.evidence_of(analysis)}): {formula}; {_size(result)}"
-    if is_mediation(result):
-        yield from mediation_blocks(result, title)
-    else:
-        yield Block(table=_tidy(result.estimates), caption=title)
-    for name, frame in run.frames_of(analysis).items():
-        if name != analysis.name:
-            yield Block(table=_tidy(frame), caption=_title(run, name))
-    for note in result.notes:
-        yield Block(f"Note: {note}.")
-
-
-def _size(result: Result) -> str:
-    """``n = 117``, for a mixed model the numbers of groups too: ``n = 234; patient: 117``; of a table of numbers, how many."""
-    if isinstance(result.model, PrintedNumbers) and result.model.size is len:
-        return f"from {len(result.frame)} printed numbers"
-    counts = {str(name): float(n) for name, n in result.statistics.iloc[0].items() if str(name).startswith("n_")}
-    groups = [f"{name[2:]}: {n:.0f}" for name, n in counts.items() if name != "n_obs"]
-    return "; ".join([f"n = {counts['n_obs']:.0f}", *groups])
-
-
-def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    shown = frame.drop(columns=[c for c in ("component", "interval") if c in frame])
-    return shown.assign(term=[readable(t) for t in shown["term"]]) if "term" in shown else shown
-
-
-def _title(run: Run, name: str) -> str:
-    return ": ".join(run.label(part) for part in name.split("/"))
-
-
-def _side_by_side(run: Run) -> Iterator[Block]:
-    for term in run.study.side_by_side:
-        frame = run.across(term)
-        shown = frame.assign(analysis=[run.label(name.split("/")[0]) for name in frame["analysis"]])
-        yield Block(table=_tidy(shown), caption=f"{readable(term)}, from every analysis")
+    top = "; “at maximum” is the share of patients at the end of the scale" if any(shares) else ""
+    yield Block(table=shown.rename(columns=ACRONYMS), caption=f"The variables{' by arm' * bool(run.arms)}{top}")
 
 
 def _figures(run: Run, patients: bool) -> Iterator[Block]:
@@ -185,7 +138,7 @@ def _comparison(run: Run) -> Iterator[Block]:
     if frame.empty:
         return
     counts = frame["verdict"].value_counts()
-    yield Block("; ".join(f"{verdict}: {n}" for verdict, n in counts.items()) + ".")
+    yield Block(capital("; ".join(f"{verdict}: {n}" for verdict, n in counts.items())) + ".")
     yield Block(
         table=published_beside_rerun(frame, run.label, _terms(run, frame)),
         caption=f"{_compared(run)} beside rerun, number by number",
@@ -215,42 +168,15 @@ def published_beside_rerun(
         {
             "analysis": ["participants" if n == "data" else label(n.split("/")[0]) for n in frame["analysis"]],
             "term": [readable(term) for term in frame["term"]] if terms is None else list(terms),
-            "printed": [_printed(row) for row in frame.itertuples()],
-            "rerun": [_rerun(row) for row in frame.itertuples()],
-            "truth": [_counted(row, row.truth) for row in frame.itertuples()],
+            "printed": [unmarked(printed_text(row, STYLES["apa"])) for row in frame.itertuples()],
+            "rerun": [unmarked(rerun_text(row, STYLES["apa"])) for row in frame.itertuples()],
+            "truth": [truth_text(row) for row in frame.itertuples()],
             "verdict": frame["verdict"].to_numpy(),
             "evidence": frame["evidence"].to_numpy(),
             "source": frame["source"].to_numpy(),
             "note": frame["note"].to_numpy(),
         }
     )
-
-
-def _printed(row: object) -> str:
-    value, low, high, kind = (getattr(row, name) for name in ("printed", "printed_low", "printed_high", "kind"))
-    decimals = int(getattr(row, "decimals", 0))
-    if kind in ("significant", "not significant"):
-        return str(kind)
-    if kind == "truth":
-        return "not printed"
-    if kind == "not recoverable" and pd.isna(value):
-        return "not public"
-    if kind == "direction":
-        return "positive" if value > 0 else "negative"
-    return fixed(value, decimals) + (f" ({fixed(low, decimals)} to {fixed(high, decimals)})" if pd.notna(low) else "")
-
-
-def _rerun(row: object) -> str:
-    value, column = getattr(row, "rerun", float("nan")), getattr(row, "column", "")
-    if pd.isna(value):
-        return ""
-    return f"p {p_value(value)}" if column == "p_value" else _counted(row, value)
-
-
-def _counted(row: object, value: Any) -> str:
-    """A number as it is printed; a whole one without decimals where it is a count."""
-    whole = getattr(row, "kind", "") == "size" and float(value).is_integer()
-    return fixed(value, 0) if whole else number(value)
 
 
 def _audits(run: Run) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from alliance_stats.result import Result
 from alliance_stats.study.formula_words import formula_words
+from alliance_stats.tables.model_notes import ROBUST, estimation
 
 TESTS: Mapping[str, str] = {
     "residual": "t distributions on the residual degrees of freedom",
@@ -21,14 +22,6 @@ FAMILIES = {
     "gaussian": "linear", "binomial": "binomial", "betabinomial": "beta-binomial", "poisson": "Poisson",
     "negativebinomial": "negative binomial", "beta": "beta",
 }  # fmt: skip
-ROBUST = {
-    "HC0": "were robust to unequal variances (HC0)",
-    "HC1": "were robust to unequal variances (HC1)",
-    "HC3": "were robust to unequal variances (HC3)",
-    "CR1": "were cluster-robust (CR1)",
-    "CR1S": "were cluster-robust (CR1S)",
-    "CR2": "were cluster-robust with the bias-reduced estimator (CR2)",
-}
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,8 @@ class Method:
     """What analyses by one method share.
 
     ``name`` the model, as the start of a sentence; ``estimation`` how it was fitted; ``errors`` a clause on standard errors, ""
-    where nothing is to be said; ``tests`` the reference distribution; ``intervals`` a further sentence.
+    where nothing is to be said; ``tests`` the reference distribution; ``intervals`` a further sentence; ``verb`` "were" where
+    the name is a plural.
     """
 
     name: str
@@ -44,6 +38,7 @@ class Method:
     errors: str = ""
     tests: str = ""
     intervals: str = ""
+    verb: str = "was"
 
 
 def method_of(result: Result) -> Method:
@@ -80,18 +75,12 @@ def _tests(result: Result) -> str:
 
 def _errors(model: Any) -> str:
     if model.vcov in ROBUST:
-        return f"{ROBUST[model.vcov]}{f' by {model.cluster}' if model.cluster else ''}"
+        return f"were {ROBUST[model.vcov]}{f' by {model.cluster}' if model.cluster else ''}"
     return "were model-based"
 
 
 def _likelihood(result: Result) -> str:
-    method = str(result.statistics["method"].iloc[0])
-    if method.startswith("AGQ"):
-        return f"fitted by maximum likelihood with adaptive Gauss–Hermite quadrature ({method[4:-1]} nodes)"
-    return {
-        "REML": "fitted by restricted maximum likelihood (REML)", "ML": "fitted by maximum likelihood",
-        "Laplace": "fitted by maximum likelihood with Laplace's approximation", "OLS": "fitted by ordinary least squares",
-    }.get(method, "fitted by maximum likelihood")  # fmt: skip
+    return f"fitted by {estimation(str(result.statistics['method'].iloc[0]))}"
 
 
 def _linear(result: Result) -> Method:
@@ -146,7 +135,7 @@ def _gee(result: Result) -> Method:
     model = result.model
     name = f"Generalized estimating equations ({FAMILIES[model.family]}, {model.correlation} working correlation)"
     errors = f"were {'sandwich estimates' if model.vcov == 'robust' else model.vcov} by {model.cluster}"
-    return Method(name, "", errors, _tests(result))
+    return Method(name, "", errors, _tests(result), verb="were")
 
 
 def _summary(result: Result) -> Method:
@@ -157,7 +146,7 @@ def _summary(result: Result) -> Method:
 
 
 def _printed(result: Result) -> Method:
-    return Method("Recomputation from printed numbers, without rows of data,")
+    return Method("Recomputation from printed numbers", "without rows of data")
 
 
 def _mediation(result: Result) -> Method:
@@ -165,8 +154,7 @@ def _mediation(result: Result) -> Method:
     errors = "of paths were model-based"
     vcov = model.vcov or ("CR2" if model.cluster and result.statistics["method"].iloc[0] == "OLS" else None)
     if vcov in ROBUST or model.cluster:
-        errors = f"of paths {ROBUST[vcov or 'CR1']}{f' by {model.cluster}' if model.cluster else ''}"
-    least = "ordinary least squares" if result.statistics["method"].iloc[0] == "OLS" else "maximum likelihood"
+        errors = f"of paths were {ROBUST[vcov or 'CR1']}{f' by {model.cluster}' if model.cluster else ''}"
     whole = (
         f", whole clusters ({model.cluster}) together"
         if model.cluster and model.interval in ("percentile", "bca")
@@ -174,11 +162,19 @@ def _mediation(result: Result) -> Method:
     )
     return Method(
         "Causal mediation analysis",
-        f"with each of its regressions fitted by {least}",
+        f"with {_fitted_by(result)}",
         errors,
         _tests(result),
-        f"Natural indirect and direct effects had {100 * model.level:g} % {interval_words(model)}{whole}",
+        f"Natural indirect and direct effects had {100 * model.level:g}% {interval_words(model)}{whole}",
     )
+
+
+def _fitted_by(result: Result) -> str:
+    """How the equations of a mediation were fitted."""
+    method = str(result.statistics["method"].iloc[0])
+    if method.startswith("OLS and partial likelihood"):
+        return "mediators regressed by ordinary least squares and the outcome by Cox regression"
+    return f"each of its regressions fitted by {'ordinary least squares' if method == 'OLS' else 'maximum likelihood'}"
 
 
 def _multilevel(result: Result) -> Method:
@@ -188,7 +184,7 @@ def _multilevel(result: Result) -> Method:
     clusters = f"clusters {model.group}{f' within {model.above}' if model.above else ''}"
     name = f"Multilevel mediation analysis ({model.design}{means}, {clusters})"
     return Method(name, f"with both equations in one model {_likelihood(result)}", "", _tests(result),
-                  f"Paths and effects had {100 * model.level:g} % {interval_words(model)}")  # fmt: skip
+                  f"Paths and effects had {100 * model.level:g}% {interval_words(model)}")  # fmt: skip
 
 
 def interval_words(model: Any) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from alliance_stats.render.labels import capital
 from alliance_stats.result import Result
 from alliance_stats.study.declare import Analysis, Role
 from alliance_stats.study.formula_words import listed
@@ -86,15 +87,13 @@ def _named(run: Run, analysis: Analysis, result: Result) -> str:
 
 def _used(method: Method, what: Sequence[str], level: float) -> str:
     fitted = f", {method.estimation}," if method.estimation else ""
-    sentences = [f"{method.name}{fitted} was used for {'; '.join(what)}.".replace(",, was", ", was")]
-    if method.name.startswith("Generalized estimating"):
-        sentences[0] = sentences[0].replace(" was used", " were used", 1)
+    sentences = [f"{method.name}{fitted} {method.verb} used for {'; '.join(what)}."]
     errors = f"standard errors {method.errors}" if method.errors else ""
-    tests = f"tests and {100 * level:g} % confidence intervals used {method.tests}" if method.tests else ""
+    tests = f"tests and {100 * level:g}% confidence intervals used {method.tests}" if method.tests else ""
     clauses = [clause for clause in (errors, tests) if clause]
     if clauses:
         text = "; ".join(clauses)
-        sentences.append(f"{text[0].upper()}{text[1:]}.")
+        sentences.append(f"{capital(text)}.")
     return " ".join([*sentences, *([f"{method.intervals}."] if method.intervals else [])])
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import capital, readable
 from alliance_stats.render.numbers import fixed
 from alliance_stats.tables.baseline_numbers import differences, is_categorical, summaries
 from alliance_stats.tables.save import finished
-from alliance_stats.tables.styles import Style, StyleName, style_named, unmarked
+from alliance_stats.tables.styles import MEANINGS, Style, StyleName, style_named, unmarked
 from alliance_stats.tables.value import INDENT, Format, Table
 
 ALL = "All"
@@ -74,7 +74,7 @@ def baseline_table(
             one,
             compared,
             [g for g, _ in shown],
-            labels.get(name) or _capital(readable(name)),
+            labels.get(name) or capital(readable(name)),
             what,
             decimals,
             house,
@@ -125,19 +125,7 @@ def _groups(frame: pd.DataFrame, by: str | None) -> list[tuple[str, np.ndarray]]
 def _what(median: bool, several: bool, style: Style) -> str:
     if several:
         return f"{style.symbol('n')} (%)"
-    return (
-        f"{style.symbol('Mdn') if style.name == 'apa' else 'median'} [IQR]"
-        if median
-        else f"{_mean(style)} ({style.symbol('SD')})"
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _mean(style: Style) -> str:
-    return style.symbol("M") if style.name == "apa" else "mean"
+    return f"{style.summary('Mdn')} [IQR]" if median else f"{style.summary('M')} ({style.symbol('SD')})"
 
 
 def _rows(
@@ -192,9 +180,11 @@ def _notes(
     style: Style, numbers: pd.DataFrame, lost: int, compared: pd.DataFrame | None, arms: int, median: Collection[str],
     intervals: bool, level: float,
 ) -> tuple[str, ...]:  # fmt: skip
-    short = {"M": "mean"} if style.name == "apa" else {}
-    short |= {"SD": "standard deviation"} if (numbers["level"] == "").any() else {}
-    short |= ({"Mdn": "median"} if style.name == "apa" else {}) | {"IQR": "first and third quartile"} if median else {}
+    spoken = {
+        symbol: word for symbol, word in MEANINGS.items() if symbol in style.italics and (symbol != "Mdn" or median)
+    }
+    short = spoken | ({"SD": "standard deviation"} if (numbers["level"] == "").any() else {})
+    short |= {"IQR": "first and third quartile"} if median else {}
     short |= {"CI": "confidence interval"} if intervals and arms == 2 else {}
     found = [style.abbreviations(short)]
     if (numbers["level"] != "").any():

@@ -11,6 +11,7 @@ from alliance_stats.errors import AllianceError
 from alliance_stats.inference.compare import Test, compare
 from alliance_stats.render.numbers import fixed, whole
 from alliance_stats.result import Result
+from alliance_stats.tables.model_notes import estimation
 from alliance_stats.tables.save import finished
 from alliance_stats.tables.styles import Style, StyleName, style_named, unmarked
 from alliance_stats.tables.value import Format, Table
@@ -76,7 +77,7 @@ def _notes(found: pd.DataFrame, style: Style, by_f: bool) -> tuple[str, ...]:
     short = {"AIC": "Akaike information criterion", "BIC": "Bayesian information criterion", "df": "degrees of freedom"}
     notes = [style.abbreviations(short), "Each model is tested against the one above it."]
     if "method" in found:
-        methods = " and ".join(dict.fromkeys(found["method"]))
+        methods = " and ".join(map(estimation, dict.fromkeys(found["method"])))
         notes.append(f"Likelihood ratio tests of fits by {methods}.")
     elif not by_f:
         notes.append("Likelihood ratio tests.")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, require_columns
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import capital, readable
 from alliance_stats.render.numbers import fixed
 from alliance_stats.tables.correlation_numbers import correlations, spreads
 from alliance_stats.tables.save import finished
@@ -65,7 +65,7 @@ def correlation_table(
         *map(str, range(1, len(variables) + 1)),
     ]
     columns = ["", "n", *names, *(f"r{i}" for i in range(1, len(variables) + 1))]
-    groups = tuple(unmarked(f"{_capital(readable(by))}: {g}") for g, _ in blocks for _ in variables) if by else ()
+    groups = tuple(unmarked(f"{capital(readable(by))}: {g}") for g, _ in blocks for _ in variables) if by else ()
     cells = pd.DataFrame(rows, columns=pd.Index(columns), dtype=object)
     notes = _notes(house, within, missing, sizes, lost, by, intervals, level)
     name = unmarked(title) or "Means, standard deviations and correlations"
@@ -97,7 +97,7 @@ def _checked(
 
 def _head(name: str, style: Style) -> str:
     if name == "M":
-        return style.symbol("M") if style.name == "apa" else "Mean"
+        return capital(style.summary("M"))
     symbol, _, level = name.partition(" ")
     return style.symbol(symbol) + (f"\n{level}" if level else "")
 
@@ -113,14 +113,10 @@ def _rows(
         name = str(row["variable"])
         label = unmarked(labels.get(name) or readable(name))
         sds = [row["sd_within"], row["sd_between"]] if nested else [row["sd"]]
-        line = [f"{i + 1}. {_capital(label)}", f"{row['n']:d}", *(fixed(v) for v in (row["mean"], *sds))]
+        line = [f"{i + 1}. {capital(label)}", f"{row['n']:d}", *(fixed(v) for v in (row["mean"], *sds))]
         line += [cells[below, names[j], names[i]] for j in range(i)] + ["—"]
         rows.append(line + [cells.get((above, names[i], names[j]), "") for j in range(i + 1, len(names))])
     return rows
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _cell(row: Any, style: Style, intervals: bool) -> str:
@@ -140,7 +136,7 @@ def _notes(
     intervals: bool,
     level: float,
 ) -> tuple[str, ...]:
-    short = ({"M": "mean"} if style.name == "apa" else {}) | {"SD": "standard deviation"}
+    short = ({"M": "mean"} if "M" in style.italics else {}) | {"SD": "standard deviation"}
     least, most = min(sizes), max(sizes)
     count = f"{least}" if least == most else f"{least} to {most}"
     unit = "sessions" if within else "patients"

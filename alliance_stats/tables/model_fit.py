@@ -16,7 +16,7 @@ from alliance_stats.tables.styles import Style
 
 FIT = ("n_obs", "log_likelihood", "criterion", "aic", "icc", "r2_marginal", "r2_conditional", "r2_adjusted")
 BOUNDED = ("icc", "r2_marginal", "r2_conditional", "r2_adjusted")
-SMALL = 0.005  # below which two decimals would be zeros
+SMALL = (0.0005, 0.005)  # where two decimals would be zeros, and three are not
 LABELS = {
     "log_likelihood": "Log-likelihood", "criterion": "REML criterion", "deviance": "−2 log-likelihood",
     "aic": "AIC", "bic": "BIC", "icc": "ICC", "r2_marginal": "Marginal {R}²", "r2_conditional": "Conditional {R}²",
@@ -71,5 +71,5 @@ def _text(name: str, value: Any, style: Style) -> str:
     if name.startswith("n_") or name == "df_residual":
         return whole(value)
     if name in BOUNDED:
-        return style.bounded(float(value), 3 if 0 < abs(value) < SMALL else 2)
+        return style.bounded(float(value), 3 if SMALL[0] <= abs(value) < SMALL[1] else 2)
     return fixed(float(value), 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import capital, interval_method, readable
 from alliance_stats.render.scales import Scale
 from alliance_stats.result import Result
 from alliance_stats.tables.model_rows import Line, left_out
@@ -17,11 +17,15 @@ DF = {
     "satterthwaite": "Satterthwaite", "kenward-roger": "Kenward–Roger", "residual": "residual",
     "normal": "none (normal approximation)", "clusters": "number of clusters less one",
 }  # fmt: skip
-INTERVALS = {
-    "t": "t distribution", "normal": "normal approximation", "percentile": "percentile bootstrap", "bca": "BCa bootstrap",
-    "monte-carlo": "Monte Carlo", "delta": "delta method", "product": "distribution of the product",
-    "profile": "profile likelihood",
+ESTIMATION = {
+    "REML": "restricted maximum likelihood (REML)", "ML": "maximum likelihood", "OLS": "ordinary least squares",
+    "Laplace": "maximum likelihood with Laplace's approximation",
 }  # fmt: skip
+ROBUST = {
+    **{kind: f"robust to unequal variances ({kind})" for kind in ("HC0", "HC1", "HC3")},
+    **{kind: f"cluster-robust ({kind})" for kind in ("CR1", "CR1S")},
+    "CR2": "cluster-robust with the bias-reduced estimator (CR2)",
+}
 FIT_MEANINGS = {
     "aic": ("AIC", "Akaike information criterion"), "bic": ("BIC", "Bayesian information criterion"),
     "icc": ("ICC", "intraclass correlation coefficient"),
@@ -71,6 +75,17 @@ def notes(
     return tuple(text for text in found if text)
 
 
+def estimation(method: str) -> str:
+    """A method of estimation in words; one that has none is named as it is.
+
+    >>> estimation("OLS"), estimation("AGQ(15)")
+    ('ordinary least squares', 'maximum likelihood with adaptive Gauss–Hermite quadrature (15 nodes)')
+    """
+    if method.startswith("AGQ"):
+        return f"maximum likelihood with adaptive Gauss–Hermite quadrature ({method[4:-1]} nodes)"
+    return ESTIMATION.get(method, method)
+
+
 def told(texts: Mapping[str, str]) -> str:
     """What each model has, said once where it is the same.
 
@@ -110,7 +125,7 @@ def _starts(label: str, symbol: str) -> bool:
 
 
 def _scales(models: Sequence[Model], style: Style) -> str:
-    plain = told({m.name: _unit(m) for m in models if not m.as_ratio and m.quantity})
+    plain = told({m.name: m.scale.unit for m in models if not m.as_ratio and m.quantity})
     ratios = [m for m in models if m.as_ratio]
     parts = [f"Scale of {style.symbol('b')}: {plain}" if plain else ""]
     if ratios:
@@ -122,10 +137,6 @@ def _scales(models: Sequence[Model], style: Style) -> str:
     effects = told({m.name: _effect_scale(m) for m in models if not m.quantity})
     parts.append(f"Scale of the effects: {effects}" if effects else "")
     return ". ".join(part for part in parts if part) + "." if any(parts) else ""
-
-
-def _unit(model: Model) -> str:
-    return model.scale.unit
 
 
 def _effect_scale(model: Model) -> str:
@@ -143,19 +154,23 @@ def _kinds(model: Model) -> str:
     kinds = dict.fromkeys(
         str(line.row.interval) for line in model.lines if line.row.interval and not pd.isna(line.row.conf_low)
     )
-    return f"{100 * model.result.model.level:g}%, " + " and ".join(INTERVALS.get(k, k) for k in kinds) if kinds else ""
+    return f"{100 * model.result.model.level:g}%, " + " and ".join(interval_method(k) for k in kinds) if kinds else ""
 
 
 def _methods(models: Sequence[Model]) -> str:
     """How the models were fitted; estimates of mediation name the method of their equations."""
-    text = told({m.name: str(m.result.statistics.get("method", pd.Series([""])).iloc[0]) for m in models})
+    text = told({m.name: estimation(_fact(m, "method")) for m in models})
     return f"Estimation: {text}." if text else ""
 
 
 def _df(models: Sequence[Model]) -> str:
-    methods = {m.name: str(m.result.statistics.get("df_method", pd.Series([""])).iloc[0]) for m in models}
-    text = told({name: DF.get(method, method) for name, method in methods.items()})
+    text = told({m.name: DF.get(_fact(m, "df_method"), _fact(m, "df_method")) for m in models})
     return f"Degrees of freedom: {text}." if text else ""
+
+
+def _fact(model: Model, name: str) -> str:
+    """What ``glance()`` says, empty where it does not."""
+    return str(model.result.statistics.get(name, pd.Series([""])).iloc[0])
 
 
 def _errors(models: Sequence[Model]) -> str:
@@ -165,9 +180,10 @@ def _errors(models: Sequence[Model]) -> str:
 
 def _robust(model: Model) -> str:
     kind, cluster = (getattr(model.result.model, name, None) for name in ("vcov", "cluster"))
-    if cluster:
-        return f"{'robust' if kind in (None, 'robust') else str(kind).replace('_', ' ')}, clustered by {readable(str(cluster))}"
-    return str(kind) if kind not in (None, "classical", "ml") else ""
+    if kind in (None, "classical", "ml") and not cluster:
+        return ""
+    name = ROBUST.get(str(kind)) or ("cluster-robust" if kind in (None, "robust") else str(kind).replace("_", " "))
+    return f"{name} by {readable(str(cluster))}" if cluster else name
 
 
 def _conditional(models: Sequence[Model]) -> str:
@@ -191,11 +207,14 @@ def _hidden(models: Sequence[Model], terms: Sequence[str] | None) -> Iterator[st
 
 
 def _of_results(models: Sequence[Model]) -> Iterator[str]:
-    """The notes of the results, each once, with the models that have it."""
+    """The notes of the results, each once, with the models that have it; not those on estimates that are not shown."""
     having: dict[str, list[str]] = {}
     for model in models:
+        found = model.result.estimates
+        hidden = set(found.loc[found["component"] == "effect", "term"]) - {line.row.term for line in model.lines}
         for note in model.result.notes:
-            having.setdefault(unmarked(note), []).append(model.name)
+            if note.split(" ", 1)[0] not in hidden:
+                having.setdefault(unmarked(note), []).append(model.name)
     for note, names in having.items():
         who = "" if len(models) == 1 else "All models: " if len(names) == len(models) else f"{', '.join(names)}: "
-        yield f"{who}{note}."
+        yield f"{who}{note if who else capital(note)}."

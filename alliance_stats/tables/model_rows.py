@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import capital, readable
 from alliance_stats.render.sentence import COEFFICIENTS, at_text, term_label
 from alliance_stats.result import Result
 from alliance_stats.tables.styles import Style, unmarked
@@ -116,7 +116,7 @@ def _default(row: Any, style: Style) -> str:
     spread = SPREAD.match(str(row.term))
     if spread is None:
         text = NAMES.get(str(row.term)) or term_label(row)
-        return text if row.component == "threshold" else text[:1].upper() + text[1:]
+        return text if row.component == "threshold" else capital(text)
     if row.component == "residual":
         return f"Residual {style.symbol('SD')}"
     what = " and ".join(part.strip() for part in spread[2].split(","))

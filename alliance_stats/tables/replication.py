@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.render.labels import readable
+from alliance_stats.render.labels import capital, readable
 from alliance_stats.render.numbers import fixed, number, whole
 from alliance_stats.tables.save import finished
 from alliance_stats.tables.styles import Style, StyleName, style_named, unmarked
@@ -20,6 +20,7 @@ MEANINGS = {
     "inside published interval": "inside the interval that was printed", "same direction": "of the same sign or significance",
     "differs": "none of these", "not recoverable": "cannot be computed from these data",
 }  # fmt: skip
+QUANTITIES = {"p_value": "p-value", "std_error": "standard error"}
 SIMULATED = "Simulated data check the code, never the paper: they say nothing about patients."
 
 
@@ -63,29 +64,13 @@ def replication_table(
     found = found.assign(group=groups).sort_values("group", key=lambda names: names.map(place), kind="stable")
     simulated = bool(found["truth"].notna().any())
     rows = [_row(row, house, simulated, sources) for row in found.itertuples(index=False)]
-    keys = [
-        "",
-        "column",
-        "printed",
-        "rerun",
-        *(["truth"] if simulated else []),
-        "verdict",
-        *(["source"] if sources else []),
-    ]
-    heads = [
-        "Term",
-        "Quantity",
-        "Printed",
-        "Rerun",
-        *(["Truth"] if simulated else []),
-        "Verdict",
-        *(["Source"] if sources else []),
-    ]
-    cells = pd.DataFrame(rows, columns=pd.Index(keys), dtype=object)
+    names = ["", "quantity", "printed", "rerun", *["truth"] * simulated, "verdict", *["source"] * sources]
+    heads = ("Term", *(name.capitalize() for name in names[1:]))
+    cells = pd.DataFrame(rows, columns=pd.Index(names), dtype=object)
     name = unmarked(title) or f"Published and rerun: {unmarked(run.study.title)}"
     made = Table(
         cells,
-        tuple(heads),
+        heads,
         groups=tuple(found["group"]),
         notes=_notes(found, simulated),
         title=name,
@@ -95,6 +80,35 @@ def replication_table(
     return finished(made, to)
 
 
+def printed_text(row: Any, style: Style) -> str:
+    """What a paper prints, of a row of ``Run.comparison()``: a number with its interval, or what is said instead."""
+    if row.kind in ("significant", "not significant"):
+        return str(row.kind)
+    if pd.isna(row.printed):
+        return "not public" if row.kind == "not recoverable" else "not printed"
+    if row.kind == "direction":
+        return "positive" if row.printed > 0 else "negative"
+    decimals = int(row.decimals)
+    if row.column == "p_value":
+        return f"{style.symbol('p')} = {style.bounded(row.printed, decimals)}"
+    text = fixed(row.printed, decimals)
+    if pd.isna(row.printed_low):
+        return text
+    return f"{text} {style.interval(fixed(row.printed_low, decimals), fixed(row.printed_high, decimals))}"
+
+
+def rerun_text(row: Any, style: Style) -> str:
+    """What the rerun gives, in the decimals of the print."""
+    if row.column == "p_value" and not pd.isna(row.rerun):
+        return style.p_clause(float(row.rerun))
+    return _number(row, row.rerun)
+
+
+def truth_text(row: Any) -> str:
+    """The truth behind simulated data: of the effect, where a p-value is compared."""
+    return number(row.truth) if row.column == "p_value" else _number(row, row.truth)
+
+
 def _group(run: Rerun, name: str) -> str:
     if name == "data":
         return "Participants"
@@ -102,33 +116,16 @@ def _group(run: Rerun, name: str) -> str:
 
 
 def _row(row: Any, style: Style, simulated: bool, sources: bool) -> list[str]:
-    truth = [_value(row, row.truth, style)] if simulated else []
     return [
-        unmarked(readable(str(row.term)) or "model"), readable(str(row.column)), _printed(row, style),
-        _value(row, row.rerun, style), *truth, str(row.verdict), *([unmarked(str(row.source))] if sources else []),
+        unmarked(capital(readable(str(row.term)) or "model")), QUANTITIES.get(row.column, readable(str(row.column))),
+        printed_text(row, style), rerun_text(row, style), *([truth_text(row)] if simulated else []), str(row.verdict),
+        *([unmarked(str(row.source))] if sources else []),
     ]  # fmt: skip
 
 
-def _printed(row: Any, style: Style) -> str:
-    if row.kind in ("significant", "not significant"):
-        return str(row.kind)
-    if pd.isna(row.printed):
-        return "not public" if row.kind == "not recoverable" else "—"
-    if row.kind == "direction":
-        return "positive" if row.printed > 0 else "negative"
-    decimals = int(row.decimals)
-    text = fixed(row.printed, decimals)
-    if pd.isna(row.printed_low):
-        return text
-    return f"{text} {style.interval(fixed(row.printed_low, decimals), fixed(row.printed_high, decimals))}"
-
-
-def _value(row: Any, value: Any, style: Style) -> str:
+def _number(row: Any, value: Any) -> str:
     if pd.isna(value):
         return ""
-    if row.column == "p_value":
-        text = style.p_text(float(value))
-        return f"{style.symbol('p')} {text}" if text[0] in "<>" else f"{style.symbol('p')} = {text}"
     if row.column == "n" or (row.kind == "size" and float(value).is_integer()):
         return whole(value)
     return fixed(value, int(row.decimals)) if row.kind == "value" else number(value)

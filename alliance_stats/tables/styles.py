@@ -17,6 +17,7 @@ from alliance_stats.render.numbers import fixed, p_value
 
 StyleName = Literal["apa", "jama", "ptj"]
 OPEN, CLOSE = "\ue000", "\ue001"  # private-use marks around what is printed in italics
+MEANINGS = {"M": "mean", "Mdn": "median"}
 LETTERS = frozenset({"b", "p", "SE", "M", "SD", "Mdn", "n", "N", "df", "t", "z", "F", "d", "r", "R", "k"})
 
 
@@ -40,6 +41,10 @@ class Style:
         shown = self.p if text == "p" else text
         return italic(shown) if text in self.italics else shown
 
+    def summary(self, symbol: str) -> str:
+        """``M`` or ``Mdn``, in words where the style has no such symbol."""
+        return self.symbol(symbol) if symbol in self.italics else MEANINGS[symbol]
+
     def p_text(self, value: float) -> str:
         """A p-value without its symbol.
 
@@ -54,6 +59,11 @@ class Style:
             return ">.99"
         decimals = 3 if value < 0.01 or f"{value:.2f}" == "0.05" else 2
         return f"{value:.{decimals}f}".lstrip("0")
+
+    def p_clause(self, value: float) -> str:
+        """A p-value with its symbol: ``p = .042``, ``p < .001``."""
+        text = self.p_text(value)
+        return f"{self.symbol('p')} {text}" if text[:1] in "<>" else f"{self.symbol('p')} = {text}"
 
     def bounded(self, value: float, decimals: int = 2) -> str:
         """A number that cannot exceed 1, such as a correlation.

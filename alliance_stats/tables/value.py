@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from alliance_stats.errors import AllianceError
-from alliance_stats.tables.styles import Style, style_named, unmarked
+from alliance_stats.tables.styles import Style, italic, style_named, unmarked
 
 Format = Literal["html", "latex", "typst", "docx", "md", "pdf"]
 INDENT = "\u2003"  # before the label of a row that belongs to the one above
@@ -98,6 +98,23 @@ class Table:
     def name(self) -> str:
         """``Table 1``, or nothing."""
         return "" if self.number is None else f"Table {self.number}"
+
+    @property
+    def headline(self) -> str:
+        """Number and title in one line."""
+        return ". ".join(part for part in (self.name, self.title) if part)
+
+    @property
+    def above(self) -> tuple[tuple[str, bool], ...]:
+        """The lines over the table, each with whether it is bold; else it is in italics."""
+        lines = ((self.name, True), (self.title, False)) if self.journal.title_apart else ((self.headline, True),)
+        return tuple(line for line in lines if line[0])
+
+    @property
+    def below(self) -> str:
+        """The notes as a paragraph, after the word that the journal has before them; empty where there are none."""
+        lead = [italic(self.journal.note)] if self.journal.note else []
+        return " ".join([*lead, *self.notes]) if self.notes else ""
 
     @property
     def id(self) -> str:

@@ -31,7 +31,8 @@ def too_wide(table: Table) -> bool:
 
 def add_table(document: Any, table: Table) -> None:
     """Title, table and notes at the end of a document of python-docx."""
-    _title(document, table)
+    for line, bold in table.above:
+        _paragraph(document, [(part, slanted or not bold) for part, slanted in runs(line)], bold=bold, after=4)
     grid = document.add_table(rows=0, cols=len(table.headings))
     grid.autofit = False
     _heads(grid, table)
@@ -43,9 +44,8 @@ def add_table(document: Any, table: Table) -> None:
             _fill(_row(grid, row), [INDENT * bool(group) + row[0], *row[1:]])
     _rule(grid.rows[-1].cells, bottom=8)
     _set_widths(document, grid, table)
-    if table.notes:
-        lead = [(f"{table.journal.note} ", True)] if table.journal.note else []
-        _paragraph(document, [*lead, *runs(" ".join(table.notes))], size=SMALL, before=4)
+    if table.below:
+        _paragraph(document, runs(table.below), size=SMALL, before=4)
 
 
 def new_document(*, wide: bool) -> Any:
@@ -67,16 +67,6 @@ def new_document(*, wide: bool) -> Any:
 
         section.orientation = WD_ORIENT.LANDSCAPE
     return document
-
-
-def _title(document: Any, table: Table) -> None:
-    if table.journal.title_apart:
-        if table.name:
-            _paragraph(document, [(table.name, False)], bold=True)
-        if table.title:
-            _paragraph(document, [(part, True) for part, _ in runs(table.title)], after=4)
-    elif table.name or table.title:
-        _paragraph(document, runs(". ".join(part for part in (table.name, table.title) if part)), bold=True, after=4)
 
 
 def _heads(grid: Any, table: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -11,6 +12,7 @@ from alliance_stats.tables.styles import runs, unmarked
 from alliance_stats.tables.value import INDENT, Table
 
 RULE = "#000000"
+P_SIGN = re.compile(r"(&[lg]t;) (?=\.\d)")  # stays on one line with its number
 
 
 def as_html(table: Table) -> str:
@@ -20,7 +22,7 @@ def as_html(table: Table) -> str:
 
 def as_page(table: Table) -> str:
     """A page of its own."""
-    title = escape(unmarked(". ".join(part for part in (table.name, table.title) if part)) or "Table")
+    title = escape(unmarked(table.headline) or "Table")
     head = f'<meta charset="utf-8"><title>{title}</title>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{as_html(table)}\n</body></html>\n'
 
@@ -47,34 +49,26 @@ def great_table(table: Table) -> Any:
 def markup(text: str) -> str:
     """Escaped text with its italics and line breaks.
 
-    >>> markup("a < b")
-    'a &lt; b'
+    >>> markup("a < b"), markup("< .001")
+    ('a &lt; b', '&lt;&nbsp;.001')
     """
     made = "".join(f"<em>{escape(part)}</em>" if slanted else escape(part) for part, slanted in runs(text))
-    return made.replace("\n", "<br>").replace(INDENT, "&emsp;")
+    return P_SIGN.sub(r"\1&nbsp;", made).replace("\n", "<br>").replace(INDENT, "&emsp;")
 
 
 def _titled(made: Any, table: Table) -> Any:
     from great_tables import html
 
-    title, name = markup(table.title), table.name
-    if not title and not name:
-        return made
-    if not table.journal.title_apart:
-        return made.tab_header(title=html(f"<strong>{'. '.join(part for part in (name, title) if part)}</strong>"))
-    parts = [
-        part for part in (f"<strong>{name}</strong>" if name else "", f"<em>{title}</em>" if title else "") if part
+    lines = [
+        html(f"<strong>{markup(line)}</strong>" if bold else f"<em>{markup(line)}</em>") for line, bold in table.above
     ]
-    return made.tab_header(title=html(parts[0]), subtitle=html(parts[1]) if len(parts) > 1 else None)
+    return made.tab_header(title=lines[0], subtitle=lines[1] if len(lines) > 1 else None) if lines else made
 
 
 def _noted(made: Any, table: Table) -> Any:
     from great_tables import html
 
-    if not table.notes:
-        return made
-    start = f"<em>{table.journal.note}</em> " if table.journal.note else ""
-    return made.tab_source_note(html(start + " ".join(map(markup, table.notes))))
+    return made.tab_source_note(html(markup(table.below))) if table.below else made
 
 
 def _dressed(made: Any) -> Any:

@@ -63,21 +63,11 @@ def _spanners(table: Table) -> list[str]:
 
 
 def _title(table: Table) -> list[str]:
-    title = latex(table.title)
-    if table.journal.title_apart:
-        above = [rf"\textbf{{{table.name}}}" if table.name else "", rf"\textit{{{title}}}" if title else ""]
-    else:
-        above = (
-            [rf"\textbf{{{'. '.join(part for part in (table.name, title) if part)}}}"] if table.name or title else []
-        )
-    return [rf"\noindent {line}\par\smallskip" for line in above if line]
+    return [
+        rf"\noindent \{'textbf' if bold else 'textit'}{{{latex(line)}}}\par\smallskip" for line, bold in table.above
+    ]
 
 
 def _notes(table: Table) -> list[str]:
-    if not table.notes:
-        return []
-    start = rf"\textit{{{table.journal.note}}} " if table.journal.note else ""
-    return [
-        r"\begin{tablenotes}[flushleft]\footnotesize", rf"\item {start}" + " ".join(latex(n) for n in table.notes),
-        r"\end{tablenotes}",
-    ]  # fmt: skip
+    start, end = r"\begin{tablenotes}[flushleft]\footnotesize", r"\end{tablenotes}"
+    return [start, rf"\item {latex(table.below)}", end] if table.below else []

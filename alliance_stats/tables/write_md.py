@@ -18,7 +18,8 @@ def as_md(table: Table) -> str:
         if group:
             lines.append(_line([f"**{_inline(group)}**", *[""] * (len(heads) - 1)]))
         lines += [_line([_inline(cell) for cell in row]) for row in rows]
-    return "\n\n".join(part for part in (*_title(table), "\n".join(lines), *_notes(table)) if part) + "\n"
+    above = [f"**{_inline(line)}**" if bold else f"*{_inline(line)}*" for line, bold in table.above]
+    return "\n\n".join(part for part in (*above, "\n".join(lines), _inline(table.below)) if part) + "\n"
 
 
 def as_plain(table: Table) -> str:
@@ -29,8 +30,8 @@ def as_plain(table: Table) -> str:
         rows += [[unmarked(cell).replace("\n", " ") for cell in row] for row in here]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    title = ". ".join(part for part in (table.name, unmarked(table.title)) if part)
-    return "\n".join([part for part in (title,) if part] + lines + [unmarked(note) for note in table.notes])
+    above = [unmarked(table.headline)] if table.headline else []
+    return "\n".join([*above, *lines, *map(unmarked, table.notes)])
 
 
 def flat_headings(table: Table) -> list[str]:
@@ -38,18 +39,6 @@ def flat_headings(table: Table) -> list[str]:
     over = {i: s.label for s in table.spanners for i in range(s.first, s.last + 1)}
     pairs = [(over.get(i, ""), head) for i, head in enumerate(table.headings)]
     return [": ".join(part for part in pair if part).replace("\n", " ") for pair in pairs]
-
-
-def _title(table: Table) -> list[str]:
-    title = _inline(table.title)
-    if table.journal.title_apart:
-        return [f"**{table.name}**" if table.name else "", f"*{title}*" if title else ""]
-    return [f"**{'. '.join(part for part in (table.name, title) if part)}**"] if table.name or title else []
-
-
-def _notes(table: Table) -> list[str]:
-    notes = " ".join(_inline(note) for note in table.notes)
-    return [f"*{table.journal.note}* {notes}" if table.journal.note else notes] if notes else []
 
 
 def _inline(text: str) -> str:

@@ -76,19 +76,11 @@ def _spanners(table: Table) -> list[str]:
 
 
 def _title(table: Table) -> list[str]:
-    title = typst(table.title)
-    if table.journal.title_apart:
-        above = [f"#strong[{table.name}]" if table.name else "", f"#emph[{title}]" if title else ""]
-    else:
-        above = [f"#strong[{'. '.join(p for p in (table.name, title) if p)}]"] if table.name or title else []
-    return [f"{line}\n" for line in above if line]
+    return [f"#{'strong' if bold else 'emph'}[{typst(line)}]\n" for line, bold in table.above]
 
 
 def _notes(table: Table) -> list[str]:
-    if not table.notes:
-        return []
-    start = f"#emph[{table.journal.note}] " if table.journal.note else ""
-    return ["", f"#text(size: 0.85em)[{start}{' '.join(typst(note) for note in table.notes)}]"]
+    return ["", f"#text(size: 0.85em)[{typst(table.below)}]"] if table.below else []
 
 
 def _compiler() -> Any:

@@ -427,3 +427,17 @@ def test_anova_of_what_is_no_factor() -> None:
             anova(found, name)
     assert anova(found)["term"].tolist() == ["x", "arm", "I(g == 'p')", "x:arm"]
     assert anova(fit())["term"].tolist() == ["x"]
+
+
+def test_hc3_says_nothing_of_what_one_row_alone_speaks_for() -> None:
+    """A level with one patient has leverage 1 and no residual; R's sandwich gives NaN."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "y": rng.normal(size=60), "site": ["a"] * 40 + ["b"] * 19 + ["c"]})
+    fit = LinearModel("y ~ x + site", vcov="HC3").fit(frame)
+    rows = fit.tidy().set_index("term")
+    assert rows.loc["site[T.c]", ["std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]].isna().all()
+    assert any("'site[T.c]' cannot be estimated" in note for note in fit.notes)
+    without = LinearModel("y ~ x + site", vcov="HC3").fit(frame[frame["site"] != "c"]).tidy().set_index("term")
+    for term in ("Intercept", "x", "site[T.b]"):
+        assert rows.loc[term, "std_error"] == pytest.approx(without.loc[term, "std_error"], rel=1e-9)  # rounding
+    assert np.isnan(anova(fit).set_index("term").loc["site", "p_value"])

@@ -87,7 +87,7 @@ def test_other_models_have_none() -> None:
 
 def test_a_forest_of_hazards_draws_no_standard_deviations() -> None:
     rows = figures.forest_rows(discrete().tidy())
-    assert rows["label"].tolist() == ["session", "alliance", "arm"]
+    assert rows["label"].tolist() == ["Session", "Alliance", "Arm"]
     assert np.allclose(rows["estimate"], discrete().tidy()["estimate"].iloc[1:4])
     ratios = hazard_ratios(discrete()).rename(columns={"hazard_ratio": "estimate"})
     assert len(figures.forest(ratios, reference=1).texts) == 3

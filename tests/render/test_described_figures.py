@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pypdf
 import pytest
-from drawn import EXAMPLES, averages, courses, estimates, figure_names, first, lines, patients
+from drawn import EXAMPLES, averages, courses, estimates, figure_names, first, lines, mediation, patients
 from matplotlib.text import Text
 from PIL import Image
 from seen import assert_readable, texts_of
@@ -144,8 +144,8 @@ def test_only_patients_that_are_drawn_are_kept():
 def test_numbers_of_the_words_are_those_of_the_frame():
     words = alt_text(figures.forest(estimates(), xlabel="Pain", reference=None))
     assert words == (
-        "Forest plot of 4 estimates of Pain with their intervals. alliance within: −0.21 [−0.51, 0.09]; alliance between: "
-        "−0.82 [−1.12, −0.52]; arm: exercise: −1.14 [−1.44, −0.84]; week × arm: exercise: −0.32 [−0.62, −0.02]."
+        "Forest plot of 4 estimates of Pain with their intervals. Alliance within: −0.21 [−0.51, 0.09]; Alliance between: "
+        "−0.82 [−1.12, −0.52]; Arm: exercise: −1.14 [−1.44, −0.84]; Week × arm: exercise: −0.32 [−0.62, −0.02]."
     )
     words = alt_text(figures.group_means(averages(), x="week", by="arm", ylabel="Pain"))
     assert words.startswith(
@@ -167,6 +167,13 @@ def test_axes_that_nothing_drew_have_no_words():
         alt_text(plt.subplots()[1])
     with pytest.raises(DataError, match=r"figure_data: no function of al\.figures"):
         figure_data(plt.figure())
+
+
+def test_a_path_diagram_says_how_intervals_were_made_in_words():
+    assert EXAMPLES["path_diagram"]().texts[-1].get_text().endswith("intervals: delta method")
+    mixed = mediation().assign(interval=lambda d: np.where(d["component"] == "path", "t", "monte-carlo"))
+    told = figures.path_diagram(mixed, exposure="arm", ax=figures.canvas(174)[0]).texts[-1].get_text()
+    assert told.endswith("intervals: t distribution (arrows), Monte Carlo (effects)")
 
 
 def test_a_path_diagram_is_saved_as_it_is_drawn(tmp_path):

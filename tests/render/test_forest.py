@@ -30,7 +30,7 @@ def test_forest_rows_and_marks_agree(estimates):
 
 
 def test_forest_labels(estimates):
-    assert figures.forest_rows(estimates)["label"].tolist()[:2] == ["alliance within", "arm: exercise"]
+    assert figures.forest_rows(estimates)["label"].tolist()[:2] == ["Alliance within", "Arm: exercise"]
     named = figures.forest_rows(estimates, labels={"alliance_within": "Alliance (own change)"})
     assert named["label"].iloc[0] == "Alliance (own change)"
     rows = pd.DataFrame(
@@ -39,7 +39,11 @@ def test_forest_labels(estimates):
             "at": ["arm = a", ""], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0],
         }
     )  # fmt: skip
-    assert figures.forest_rows(rows)["label"].tolist() == ["pain: indirect, arm = a", "disability: indirect"]
+    assert figures.forest_rows(rows)["label"].tolist() == ["Pain: indirect, arm = a", "Disability: indirect"]
+    coded = estimates.assign(term=["C(arm, Sum)[S.exercise]", *estimates["term"].iloc[1:]])
+    assert figures.forest_rows(coded)["label"].iloc[0] == "Arm: exercise"  # as in tables
+    own = figures.forest_rows(estimates, labels={"alliance_within": "sleep"})
+    assert own["label"].iloc[0] == "sleep"
 
 
 def test_a_frame_of_random_rows_alone_is_drawn(estimates):

@@ -110,8 +110,8 @@ def test_effects_are_named_in_words(kind, width):
     labels = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
     rows = fitted("products").tidy().set_index("term")
     first = {"effects": "indirect", "worlds": "acme_control", "parts": "cde"}[kind]
-    assert labels[0].startswith({"effects": "indirect: through", "worlds": "indirect, had all been controls",
-                                 "parts": "direct, mediator held fixed"}[kind])  # fmt: skip
+    assert labels[0].startswith({"effects": "Indirect: through", "worlds": "Indirect, had all been controls",
+                                 "parts": "Direct, mediator held fixed"}[kind])  # fmt: skip
     assert "_" not in "".join(labels)
     assert len(labels) == {"effects": 3, "worlds": 5, "parts": 5}[kind]
     assert ax.collections[1].get_offsets()[0, 0] == rows.loc[first, "estimate"]
@@ -120,7 +120,7 @@ def test_effects_are_named_in_words(kind, width):
 
 def test_forest_of_paths_moderators_and_interventional_effects():
     serial = figures.effect_forest(fitted("serial").tidy(), width=174)
-    assert "indirect: through adherence, then alliance" in [t.get_text() for t in serial.get_yticklabels()]
+    assert "Indirect: through adherence, then alliance" in [t.get_text() for t in serial.get_yticklabels()]
     moderated = process_model(7, x="arm", m="alliance", y="pain", w="severity", interval="delta").fit(patients())
     ax = figures.effect_forest(moderated.tidy(), width=174)
     assert sum("severity" in t.get_text() for t in ax.get_yticklabels()) == 9

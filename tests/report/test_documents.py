@@ -54,7 +54,9 @@ def test_docx_tables_have_the_numbers_of_the_page(run, folder):
 
     table = next(t for t in docx.Document(str(folder / "r.docx")).tables if t.cell(0, 0).text == "analysis")
     printed = {row.cells[2].text for row in table.rows}
-    assert {"18.3 (14.3 to 20.3)", "not public"} <= printed
+    assert {"18.3 [14.3, 20.3]", "not public"} <= printed
+    styles = {p.style.name for row in table.rows for cell in row.cells for p in cell.paragraphs}
+    assert styles == {"Compact"}  # an empty cell is no higher than the others
 
 
 def test_pdf_text_can_be_read(run, folder):
@@ -65,7 +67,7 @@ def test_pdf_text_can_be_read(run, folder):
     for section in sections(run):
         assert section.title in text
     assert "<script>alert(1)</script> *x* $y$ #z @w" in text
-    assert "18.3 (14.3 to 20.3)" in text
+    assert "18.3 [14.3, 20.3]" in text
     assert reader.metadata.title == run.study.title
     assert "/CreationDate" not in reader.metadata
     assert "http://e.org" not in str([page.get("/Annots") for page in reader.pages])

@@ -65,7 +65,7 @@ def test_what_was_lost_and_what_was_adjusted_is_counted(runs):
 
 def test_draws_and_intervals_are_named(runs):
     text = runs["biomarker_mediation"].methods_text()
-    assert "95 % Monte Carlo intervals from 5,000 draws of the parameters" in text
+    assert "95% Monte Carlo intervals from 5,000 draws of the parameters" in text
     assert "cluster-robust with the bias-reduced estimator (CR2) by therapist" in text
     assert "intervals by the delta method" in runs["lonsdale2017"].methods_text()
 

@@ -169,18 +169,21 @@ def test_terms_choose_and_order_labels_name() -> None:
 def test_notes_say_what_the_numbers_are() -> None:
     text = " ".join(table(fitted("robust"), fitted("mixed"), fitted("gee")).notes)
     assert "Degrees of freedom: Satterthwaite (Model 1, Model 2); none (normal approximation) (Model 3)" in text
-    assert "Standard errors: CR2, clustered by therapist (Model 1); robust, clustered by patient (Model 3)" in text
+    assert "bias-reduced estimator (CR2) by therapist (Model 1); cluster-robust by patient (Model 3)" in text
     assert "Scale of \ue000b\ue001: units of the outcome (Model 1, Model 2); log odds (Model 3)" in text
     assert "Intervals: 95%, t distribution (Model 1, Model 2); 95%, normal approximation (Model 3)." in text
     assert re.search(r"All models: 2 of \d+ rows left out", text)
-    assert "Estimation: OLS (Model 1); REML (Model 2); GEE (exchangeable) (Model 3)." in text
+    assert "Estimation: ordinary least squares (Model 1); restricted maximum likelihood (REML) (Model 2); GEE" in text
     assert not re.search("rows left out", " ".join(table(fitted("robust"), caveats=False).notes))
     assert "Intervals" not in " ".join(table(fitted("robust"), spread="none").notes)
     effects = " ".join(table(fitted("mediation"), fitted("odds")).notes)
     assert "Scale of the effects: units of the outcome (Model 1); odds ratios (Model 2)" in effects
     assert re.search(r"Model 1: \d+ further estimates \(equations, decompositions\) are not shown", effects)
     singular = " ".join(table(fitted("cox")).notes)
-    assert all(note in singular for note in fitted("cox").notes)
+    assert all(note[0].upper() + note[1:] in singular for note in fitted("cox").notes)
+    alone = table(fitted("mediation"))
+    assert not any(note.startswith("cde ") for note in alone.notes)  # a note on an estimate that is not shown
+    assert any(note.startswith("cde ") for note in fitted("mediation").notes)
 
 
 def test_places_and_spreads() -> None:

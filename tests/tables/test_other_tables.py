@@ -139,7 +139,7 @@ def test_comparison_has_the_numbers_of_compare() -> None:
     assert last["aic"] == f"{found['aic'].iloc[1]:.2f}"
     assert float(last["log_likelihood"].replace("−", "-")) == pytest.approx(-found["deviance"].iloc[1] / 2, abs=5e-3)
     assert "Distribution under the smaller model: row 2: ½χ²(0) + ½χ²(1)." in made.notes
-    assert "Likelihood ratio tests of fits by ML." in made.notes
+    assert "Likelihood ratio tests of fits by maximum likelihood." in made.notes
     with pytest.raises(AllianceError, match="two fitted models or more"):
         comparison_table(small)
     with pytest.raises(AllianceError, match="need as many names"):
@@ -155,3 +155,13 @@ def test_replication_has_the_numbers_of_the_run() -> None:
     assert any("Simulated data check the code, never the paper" in note for note in made.notes)
     assert any("probably missing a minus sign" in note for note in made.notes)
     assert "Table 1" in str(made.to("html"))
+
+
+def test_the_truth_behind_a_p_value_is_that_of_the_effect() -> None:
+    """A true effect of zero is no p-value of zero."""
+    made = replication_table(al.studies["ferreira2013"].run()).body
+    rows = made[made["quantity"] == "p-value"]
+    assert rows["truth"].tolist() == ["0"] * 3
+    assert all(text.startswith("p = .") for text in rows["rerun"])
+    printed = replication_table(al.studies["lonsdale2017"].run()).body
+    assert printed.loc[printed["quantity"] == "p-value", "printed"].tolist() == ["p = .01"] * 3

@@ -76,6 +76,7 @@ def test_html_is_escaped_and_reads_as_it_was_written() -> None:
         assert text in page.text, text
     assert page.text.count(NASTY) == 4  # title, heading, label, note
     assert page.tags.count("em") >= 4
+    assert "&lt;&nbsp;.001" in str(nasty().to("html"))  # not broken at the end of a line
     assert nasty()._repr_html_() == nasty().to("html")
 
 

@@ -9,12 +9,18 @@ tutorial <- read.csv(data_path("mediation_tutorial"))
 # maximum of these recursive models, it has only to confirm it.
 fitted_model <- function(text, d, ...) {
   blank <- parTable(sem(text, d, do.fit = FALSE, ...))
+  left <- list()
   for (y in unique(blank$lhs[blank$op == "~"])) {
     own <- blank$op == "~" & blank$lhs == y
     fit <- lm(reformulate(blank$rhs[own], y), d)
     blank$est[own] <- coef(fit)[blank$rhs[own]]
     blank$est[blank$op == "~1" & blank$lhs == y] <- coef(fit)[["(Intercept)"]]
     blank$est[blank$op == "~~" & blank$lhs == y & blank$rhs == y] <- mean(residuals(fit)^2)
+    left[[y]] <- residuals(fit)
+  }
+  # Errors of parallel mediators go together: what they share beside the treatment is no part of the model.
+  for (i in which(blank$op == "~~" & blank$lhs != blank$rhs & blank$lhs %in% names(left))) {
+    blank$est[i] <- mean(left[[blank$lhs[i]]] * left[[blank$rhs[i]]])
   }
   fit <- sem(text, d, start = blank, ...)
   stopifnot(lavInspect(fit, "converged"))
@@ -53,7 +59,7 @@ run <- function(text) {
 }
 process <- list(
   "4" = run(paste("alliance ~ a1*arm + severity", "trust ~ a2*arm + severity",
-                  "pain ~ c*arm + b1*alliance + b2*trust + severity", "i1 := a1*b1", "i2 := a2*b2",
+                  "pain ~ c*arm + b1*alliance + b2*trust + severity", "alliance ~~ trust", "i1 := a1*b1", "i2 := a2*b2",
                   "indirect := a1*b1 + a2*b2", "difference := a1*b1 - a2*b2",
                   "total := c + a1*b1 + a2*b2", sep = "\n")),
   "6" = run(paste("alliance ~ a1*arm + severity", "trust ~ a2*arm + d21*alliance + severity",
