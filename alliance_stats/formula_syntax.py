@@ -31,6 +31,16 @@ NODES = (
     ast.Attribute, ast.Load, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd, ast.Compare,
     ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq,
 )  # fmt: skip
+# What users of R would write, and what it is here.
+INSTEAD = {
+    "factor": "C(column) for a categorical column",
+    "ordered": "C(column) for a categorical column",
+    "offset": "exposure='column' of GeneralizedMixedModel",
+    "cbind": "completed | trials(assigned) at the left of the formula",
+    "ns": "cr(x, df=3) or bs(x, df=3)",
+    "rcs": "cr(x, df=3) or bs(x, df=3)",
+    "s": "cr(x, df=3) or bs(x, df=3)",
+}
 
 
 def checked_sides(text: str) -> tuple[str, str]:
@@ -115,9 +125,13 @@ def _tree(text: str, masked: str, start: int, stop: int) -> ast.expr:
             refuse(tree, f"this multiplies out to more than {MOST_TERMS} terms")
     except SyntaxError as problem:
         place = places[min(max((problem.offset or 1) - 1, 0), len(places) - 1)]
-        raise FormulaError(
-            _at(text, place, "this cannot be read; unusual names of columns stand in `backticks`")
-        ) from None
+        converted = re.search(r"\bas\.\w+\s*\(", code)
+        hint = (
+            f"write {INSTEAD['factor']}, and make numbers before"
+            if converted
+            else "unusual names of columns stand in `backticks`"
+        )
+        raise FormulaError(_at(text, place, f"this cannot be read; {hint}")) from None
     except (ValueError, RecursionError, MemoryError) as problem:
         raise FormulaError(f"formula {text[:50]!r} … is too long or nested too deeply") from problem
     return tree
@@ -167,7 +181,9 @@ def _problem(node: ast.AST) -> str:
 
 def _problem_of_call(call: ast.Call) -> str:
     if _called(call) not in FUNCTIONS | CONTRASTS:
-        return f"the function '{_called(call)}' is not one of {', '.join(sorted(FUNCTIONS))}"
+        way = INSTEAD.get(_called(call))
+        hint = f"; write {way}" if way else ""
+        return f"the function '{_called(call)}' is not one of {', '.join(sorted(FUNCTIONS))}{hint}"
     sizes = [*call.args[1:2], *(k.value for k in call.keywords if k.arg in ("df", "degree"))]
     if _called(call) in BASES and any(not _is_number_up_to(size, LARGEST_BASIS) for size in sizes):
         return f"'{_called(call)}' makes a number of columns between 1 and {LARGEST_BASIS}"

@@ -157,3 +157,18 @@ def test_any_text_is_read_or_refused(pieces: list[str]) -> None:
         build_design(parsed, PATIENTS.assign(**dict.fromkeys(absent, PATIENTS["b"]))[list(parsed.columns)])
     except AllianceError:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("y ~ factor(th)", r"write C\(column\)"),
+        ("y ~ as.factor(th)", r"write C\(column\)"),
+        ("y ~ x + offset(log(t))", "write exposure='column'"),
+        ("cbind(k, n) ~ x", r"write completed \| trials\(assigned\)"),
+        ("y ~ ns(x, 3)", r"write cr\(x, df=3\)"),
+    ],
+)
+def test_what_users_of_r_write_is_answered_with_what_it_is_here(text: str, way: str) -> None:
+    with pytest.raises(FormulaError, match=way):
+        read_formula(text)
