@@ -36,6 +36,7 @@ from alliance_stats.numerics.survival.cox import (
 from alliance_stats.numerics.survival.frailty import FrailtyFit, fit_frailty
 from alliance_stats.numerics.survival.newton import MonotoneError
 from alliance_stats.numerics.survival.risk import RiskSets, risk_sets
+from alliance_stats.progress import bar
 from alliance_stats.result import Result, glance_frame, tidy_frame
 
 
@@ -124,7 +125,8 @@ def _with_frailty(model: Any, given: Hazard, risk: RiskSets, X: np.ndarray, fit:
         raise DataError(f"frailty: '{model._group}' has one group; a variance between groups needs two or more")
     columns = X[:, fit.kept] - fit.centre[fit.kept]
     try:
-        found = fit_frailty(risk, columns, np.asarray(codes), model.frailty[0])
+        with bar(None, "frailty", "value of θ", shown=True) as done:
+            found = fit_frailty(risk, columns, np.asarray(codes), model.frailty[0], tried=done.update)
     except (ArithmeticError, np.linalg.LinAlgError) as problem:
         raise ConvergenceError(
             f"formula {model.formula!r}: no variance of the frailty of '{model._group}' was found; too few events a group?"

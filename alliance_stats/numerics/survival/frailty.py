@@ -8,6 +8,7 @@ whole, not as its diagonal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,8 +45,13 @@ class _Groups:
     deaths: np.ndarray
 
 
-def fit_frailty(risk: RiskSets, X: np.ndarray, codes: np.ndarray, family: str) -> FrailtyFit:
-    """Fit with gamma or normal frailty of the groups ``codes`` (0 … q − 1); θ = 0 is found, too."""
+def fit_frailty(
+    risk: RiskSets, X: np.ndarray, codes: np.ndarray, family: str, tried: Callable[[], object] = lambda: None
+) -> FrailtyFit:
+    """Fit with gamma or normal frailty of the groups ``codes`` (0 … q − 1); θ = 0 is found, too.
+
+    ``tried`` is called after every value of θ.
+    """
     from scipy.optimize import brentq
 
     q = int(codes.max()) + 1
@@ -56,6 +62,7 @@ def fit_frailty(risk: RiskSets, X: np.ndarray, codes: np.ndarray, family: str) -
         held.append(
             solve(groups, float(np.exp(log_theta)), np.concatenate([held[-1].coefficients, held[-1].frailties]))
         )
+        tried()
         return _equation(groups, held[-1])
 
     low, high = np.log(SMALLEST), np.log(LARGEST)
